@@ -1,0 +1,139 @@
+/*
+ * Configuration: one table (conf.c) drives the file, the environment, the
+ * arguments, "watchllm doctor" and the check of the manual.
+ */
+#ifndef WL_BASE_CONF_H
+#define WL_BASE_CONF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct wl_err;
+
+enum wl_counters { WL_COUNTERS_REDIS, WL_COUNTERS_POSTGRES };
+enum wl_on_failure { WL_FAIL_OPEN, WL_FAIL_CLOSED };
+
+/*
+ * Times are milliseconds, sizes bytes, strings never NULL (empty: unset).
+ * Lists are the text as written, separated by spaces or commas.
+ */
+struct wl_conf {
+	/* where we are mounted and who may call */
+	char	*base_path;
+	char	*cors_origins;
+	char	*trusted_proxies;
+	char	*operator_token_file;
+	char	*operator_addresses;
+	char	*upgrade_url;
+	bool	 allow_debug_endpoints;
+	/* stores */
+	char	*database_url;		/* role app */
+	char	*database_url_file;
+	char	*owner_database_url;	/* migrations and the command line */
+	char	*owner_database_url_file;
+	char	*drain_database_url;
+	char	*drain_database_url_file;
+	char	*rollup_database_url;
+	char	*rollup_database_url_file;
+	int64_t	 database_timeout;
+	int64_t	 database_connections;	/* per worker */
+	char	*redis;			/* unix:/path, host:port, or empty */
+	char	*redis_password_file;
+	int64_t	 redis_database;
+	int64_t	 redis_timeout;
+	bool	 redis_hash_tags;
+	int	 counters;		/* enum wl_counters */
+	int	 on_redis_failure;	/* enum wl_on_failure */
+	char	*master_key_file;
+	/* limits of a worker */
+	int64_t	 max_body;
+	int64_t	 max_requests;		/* at once, per process */
+	int64_t	 request_memory;	/* per request */
+	int64_t	 auth_stale_max;
+	int64_t	 auth_failures_per_minute;	/* per address */
+	int64_t	 bad_requests_per_minute;	/* per address */
+	/* upstream */
+	int64_t	 connect_timeout;
+	int64_t	 first_byte_timeout;
+	int64_t	 between_bytes_timeout;
+	int64_t	 total_timeout;
+	int64_t	 stream_commit_after;
+	int64_t	 heartbeat;
+	int64_t	 stream_buffer;		/* per stream, then paused */
+	int64_t	 max_response;		/* an unstreamed answer */
+	bool	 drain_on_disconnect;	/* read on for the usage */
+	char	*upstream_private_hosts;	/* may resolve to private addresses */
+	char	*upstream_ca_file;
+	char	*upstream_proxy;
+	/* journal */
+	char	*spool_dir;
+	int	 spool_sync;		/* enum wl_spool_sync */
+	int64_t	 spool_sync_interval;
+	int64_t	 spool_max;
+	int64_t	 spool_segment;
+	char	*host_name;		/* of this host's journals */
+	/* events */
+	int64_t	 max_field;		/* longest text kept of a field */
+	bool	 store_payloads;
+	int64_t	 drain_batch;
+	int64_t	 drain_interval;
+	int64_t	 statement_close_day;
+	/* process */
+	char	*listen;
+	char	*listen_mode;		/* octal permissions of a Unix socket */
+	int64_t	 processes;
+	int64_t	 drain_deadline;	/* of running requests on SIGTERM */
+	char	*log_file;
+	char	*log_level;
+	char	*access_log;		/* "on", "off" */
+};
+
+enum wl_conf_type {
+	WL_C_BOOL, WL_C_INT, WL_C_MS, WL_C_SIZE, WL_C_STR, WL_C_WORD
+};
+
+struct wl_conf_row {
+	const char		*name;
+	enum wl_conf_type	 type;
+	size_t			 offset;	/* in struct wl_conf */
+	const char		*def;
+	const char		*words;		/* WL_C_WORD: "redis|postgres" */
+	int64_t			 min, max;	/* numbers */
+	const char		*help;		/* one line */
+};
+
+/*
+ * The table, alphabetical, ended by a row whose name is NULL.
+ */
+extern const struct wl_conf_row wl_conf_table[];
+
+/*
+ * Fill *C: defaults, then the file at PATH (NULL: WATCHLLM_CONFIG of the
+ * environment, else SYSCONFDIR/watchllm/watchllm.conf when it exists), then
+ * WATCHLLM_<NAME> of the environment.  A file has lines "name = value" and
+ * comments with '#'.  An unknown name, a bad value or an unreadable file is
+ * an error with file and line in MSG.  Keys that end in _file are read by
+ * whoever needs the secret, except *_database_url_file, which replaces its
+ * *_database_url here.  An unset owner, drain or rollup URL falls back to
+ * database_url.  Environment variables whose name is in no row are errors
+ * only when they begin with WATCHLLM_ and are not among CONFIG, BASE_PATH,
+ * TEST_CLOCK, PAINT_STACKS, CRASH_AT.  Returns 0, or -1 with *E.
+ */
+int wl_conf_load(struct wl_conf *c, const char *path, struct wl_err *e);
+
+/*
+ * One "name=value" from the command line.  Returns 0, or -1 with *E.
+ */
+int wl_conf_set(struct wl_conf *c, const char *assignment, struct wl_err *e);
+
+void wl_conf_free(struct wl_conf *c);
+
+/*
+ * Print the table as a sample file, or the values that hold now (secrets in
+ * URLs masked).
+ */
+void wl_conf_print_sample(FILE *f);
+void wl_conf_print(const struct wl_conf *c, FILE *f);
+
+#endif
