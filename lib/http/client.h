@@ -1,0 +1,111 @@
+/*
+ * The outgoing HTTP client: libcurl's multi interface on the loop.  A
+ * transfer runs by itself; the coroutine that owns it waits for progress.
+ */
+#ifndef WL_HTTP_CLIENT_H
+#define WL_HTTP_CLIENT_H
+
+#include "lib/base/str.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct wl_arena;
+struct wl_conf;
+struct wl_err;
+struct wl_xfer;
+
+/*
+ * Connections of different trust never share a pool: a reused connection is
+ * not checked again.
+ */
+enum wl_trust {
+	WL_TRUST_PUBLIC,	/* every address is checked by the URL guard */
+	WL_TRUST_PRIVATE,	/* a host that the operator listed */
+	WL_TRUST_MAX
+};
+
+/*
+ * Set up and tear down for the running loop.  Returns 0, or -1 with *E.
+ */
+int wl_client_open(const struct wl_conf *conf, struct wl_err *e);
+void wl_client_close(void);
+
+struct wl_xfer_opts {
+	const char		*method;	/* "POST" */
+	const char		*url;		/* http or https, no user info */
+	const char *const	*headers;	/* "Name: value", ended by NULL */
+	const void		*body;		/* must outlive the transfer */
+	size_t			 body_len;
+	enum wl_trust		 trust;
+	int64_t			 connect_ms;	/* to connect */
+	int64_t			 first_byte_ms;	/* from then to the status */
+	int64_t			 between_ms;	/* between two reads */
+	int64_t			 total_ms;	/* of all */
+	size_t			 buffer;	/* unread bytes, then paused */
+};
+
+/*
+ * Begin a transfer owned by the running coroutine.  NULL with *E: a URL that
+ * the guard refuses (WL_E_UPSTREAM), out of memory.  The name is looked up on
+ * a helper thread, so this may wait.
+ */
+struct wl_xfer *wl_xfer_start(const struct wl_xfer_opts *o, struct wl_err *e);
+
+/*
+ * End it in whatever state: the connection is kept when the transfer was
+ * complete, closed when not.
+ */
+void wl_xfer_free(struct wl_xfer *x);
+
+enum {
+	WL_X_HEADERS = 1,	/* status and headers are known */
+	WL_X_DATA = 2,		/* bytes can be read */
+	WL_X_DONE = 4,		/* over: complete, or wl_xfer_error() */
+	WL_X_PEER = 8,		/* EVENTS of FD hold */
+	WL_X_DEADLINE = 16
+};
+
+/*
+ * Wait until the transfer shows something of WANT (WL_X_HEADERS, WL_X_DATA;
+ * WL_X_DONE always counts), until FD shows EVENTS (FD -1: none), or until
+ * DEADLINE.  Returns the bits that hold, or -1 with errno ECANCELED.
+ */
+int wl_xfer_wait(struct wl_xfer *x, int want, int fd, uint32_t events,
+    int64_t deadline);
+
+/*
+ * After WL_X_HEADERS.  Header names are matched without case; NULL if absent.
+ */
+int wl_xfer_status(const struct wl_xfer *x);
+const char *wl_xfer_header(const struct wl_xfer *x, const char *name);
+
+/*
+ * The unread bytes as one piece, and how many of them were dealt with.  Bytes
+ * that arrive later never move or drop the ones seen here before they are
+ * taken, but the pointer is valid only until the next wait.
+ */
+struct wl_str wl_xfer_peek(struct wl_xfer *x);
+void wl_xfer_take(struct wl_xfer *x, size_t len);
+
+/*
+ * After WL_X_DONE: 0 when the body came to its proper end, else -1 with *E:
+ * WL_E_UPSTREAM (refused, reset, name, TLS), WL_E_UPSTREAM_TIMEOUT (which of
+ * the four in MSG), WL_E_UPSTREAM_INVALID (not HTTP, wrong length).
+ */
+int wl_xfer_error(struct wl_xfer *x, struct wl_err *e);
+
+/*
+ * Timings in microseconds since the start, -1 when not reached.
+ */
+struct wl_xfer_times { int64_t connect, first_byte, total; bool reused; };
+void wl_xfer_times(const struct wl_xfer *x, struct wl_xfer_times *t);
+
+/*
+ * The simple case: run O, collect at most MAX bytes of body into the arena.
+ * Returns the HTTP status, or -1 with *E.
+ */
+int wl_fetch(struct wl_arena *a, const struct wl_xfer_opts *o, size_t max,
+    struct wl_str *body, struct wl_err *e);
+
+#endif

@@ -1,0 +1,35 @@
+/*
+ * The URL guard: which addresses an outgoing call may reach (server-side
+ * request forgery).
+ */
+#ifndef WL_HTTP_GUARD_H
+#define WL_HTTP_GUARD_H
+
+#include <stdbool.h>
+#include <sys/socket.h>
+
+/*
+ * Whether SA is a public unicast address: no loopback, private, link-local,
+ * multicast, documentation, translation or other special range (IANA special
+ * registries of RFC 6890).
+ */
+bool wl_guard_public(const struct sockaddr *sa);
+
+/*
+ * Split URL: scheme http or https, no user information, a host, a port
+ * (default of the scheme).  HOST holds 256 bytes, lower case, IPv6 without
+ * brackets.  Returns 0, or -1.
+ */
+int wl_guard_split(const char *url, bool *https, char host[256], int *port);
+
+/*
+ * Whether HOST, or host:port, is in LIST (separated by spaces or commas).
+ */
+bool wl_guard_listed(const char *list, const char *host, int port);
+
+/*
+ * Whether ADDR (textual) lies in LIST of addresses and CIDR blocks.
+ */
+bool wl_guard_addr_in(const char *addr, const char *list);
+
+#endif
