@@ -8,6 +8,7 @@ AM_TESTS_ENVIRONMENT = \
 if HAVE_CUNIT
 check_LIBRARIES += libwltest.a
 libwltest_a_SOURCES = tests/unit/tap.c tests/unit/tap.h
+libwltest_a_SOURCES += tests/unit/io_mem.c tests/unit/io_mem.h
 libwltest_a_CPPFLAGS = $(AM_CPPFLAGS) $(CUNIT_CFLAGS)
 WL_TEST_LIBS = libwltest.a $(WL_LIBS) $(CUNIT_LIBS)
 
