@@ -1,0 +1,29 @@
+/*
+ * The record of a call for the journal: BEGIN at admission, END when it is
+ * over.  Both are JSON objects; db_drain.c reads them.
+ */
+#ifndef WL_CORE_EVENT_H
+#define WL_CORE_EVENT_H
+
+#include "lib/core/call.h"
+
+struct wl_journal;
+
+/*
+ * Write BEGIN.  Returns 0, or -1 with *E WL_E_UNAVAILABLE: no room.
+ */
+int wl_event_begin(struct wl_journal *j, const struct wl_req *r,
+    const struct wl_auth *auth, const struct wl_admission *ad,
+    const struct wl_ask *ask, struct wl_err *e)
+    __attribute__((warn_unused_result));
+
+/*
+ * Write END: the prompt_call event, redacted, fields cut to max_field.  A
+ * failure is logged, never answered: the BEGIN becomes `lost`.
+ */
+void wl_event_end(struct wl_journal *j, const struct wl_conf *conf,
+    const struct wl_req *r, const struct wl_auth *auth,
+    const struct wl_admission *ad, const struct wl_ask *ask,
+    const struct wl_result *res);
+
+#endif

@@ -1,0 +1,44 @@
+/*
+ * The call to the provider: tries targets under one deadline, and passes every
+ * byte of the answer through one sink.
+ */
+#ifndef WL_CORE_UPSTREAM_H
+#define WL_CORE_UPSTREAM_H
+
+#include "lib/core/call.h"
+#include "lib/core/model.h"
+
+/*
+ * Where the answer goes.  A live stream, a buffered reply, a replay from a
+ * cache and a coalesced follower are sinks.
+ */
+struct wl_sink {
+	/* The status and type are known; nothing was sent before. */
+	int	(*begin)(struct wl_sink *s, int status, const char *type,
+		    bool stream);
+	/* Bytes, to be passed on at once. 0, or -1: the client is gone. */
+	int	(*data)(struct wl_sink *s, const char *p, size_t len);
+	/* The stream is quiet: a heartbeat comment (begins it if need be). */
+	int	(*heartbeat)(struct wl_sink *s);
+	/* Right before the terminal event: all figures are in RES. */
+	int	(*trailer)(struct wl_sink *s, const struct wl_result *res);
+	bool	 begun;		/* a status was sent */
+	bool	 data_sent;	/* a data event was sent: no fallback any more */
+	int	 fd;		/* watched for a client that leaves, or -1 */
+};
+
+/*
+ * Run ASK against the targets in order; go on to the next on 401, 402, 403,
+ * 429, 5xx, refused and timeouts, before the first data event only, within
+ * total_timeout.  Fills *RES completely, whatever the end: outcome, usage
+ * (provider's, or estimated from what was passed), cost, times.  An upstream
+ * error before the first byte is left in RES->err for the caller to answer;
+ * after it, the sink got an error event.  Returns 0 when the answer is
+ * complete, else -1.
+ */
+int wl_upstream_run(struct wl_arena *a, const struct wl_conf *conf,
+    const struct wl_ask *ask, const struct wl_target *t, int n,
+    const char *request_id, int64_t start_us, struct wl_sink *sink,
+    struct wl_result *res);
+
+#endif
