@@ -1,0 +1,72 @@
+/*
+ * What one request carries through its straight line, and the rows of the
+ * route table.
+ */
+#ifndef WL_FCGI_CTX_H
+#define WL_FCGI_CTX_H
+
+#include "lib/core/auth.h"
+#include "lib/core/call.h"
+#include "lib/core/limit.h"
+#include "lib/http/req.h"
+#include "lib/http/resp.h"
+
+struct wl_route;
+
+struct wl_ctx {
+	struct wl_arena		*arena;
+	const struct wl_conf	*conf;
+	const struct wl_route	*route;
+	struct wl_req		 req;
+	struct wl_resp		 resp;
+	struct wl_auth		*auth;		/* NULL on open routes */
+	struct wl_admission	 ad;
+	struct wl_ask		 ask;		/* gateway routes */
+	struct wl_result	 res;		/* gateway routes */
+	struct wl_err		 err;
+	char			*id;		/* {id} of the path, or NULL */
+	/* microseconds, for Server-Timing; -1: step not taken */
+	int64_t			 auth_us, gate_us, cache_us, upstream_us;
+};
+
+enum wl_who {
+	WL_WHO_OPEN,		/* anybody */
+	WL_WHO_KEY,		/* a key with SCOPE */
+	WL_WHO_OPERATOR		/* operator's token or a listed address */
+};
+
+enum wl_limiter {
+	WL_LIMITER_NONE,
+	WL_LIMITER_GATEWAY	/* admitted, recorded, settled */
+};
+
+/*
+ * A handler answers through ctx->resp and returns 0, or returns -1 with
+ * ctx->err set and nothing sent.
+ */
+struct wl_route {
+	enum wl_method	 method;
+	const char	*path;		/* "/v1/models/{id}" */
+	int		(*handler)(struct wl_ctx *ctx);
+	enum wl_who	 who;
+	unsigned	 scope;
+	enum wl_limiter	 limiter;
+	enum wl_api	 api;		/* gateway routes */
+	int64_t		 max_body;	/* 0: no body; -1: max_body of conf */
+	const char	*help;		/* one line */
+};
+
+/*
+ * The table, ended by a row whose path is NULL.
+ */
+extern const struct wl_route wl_routes[];
+
+/*
+ * The row for METHOD and PATH, or NULL with *E WL_E_NOT_FOUND or
+ * WL_E_METHOD; ALLOW gets the methods of the path ("GET, OPTIONS").
+ * *ID gets what {id} stands for, in the arena.
+ */
+const struct wl_route *wl_route_find(struct wl_arena *a, enum wl_method method,
+    const char *path, char **id, char allow[64], struct wl_err *e);
+
+#endif
