@@ -1,0 +1,141 @@
+# shellcheck shell=bash
+# Private PostgreSQL, Redis and web servers for ./start and the tests: Unix
+# sockets or loopback only, everything in one folder, ended by process id.
+# Sourced; needs bash. All functions return non-zero on failure.
+
+# The unprivileged user that servers run as when we are root.
+WL_USER=${WL_USER:-watchllm}
+
+wl_die() {
+	echo "$0: $*" >&2
+	exit 1
+}
+
+# wl_as COMMAND...: run it as that user when we are root, else as ourselves.
+wl_as() {
+	if [ "$(id -u)" = 0 ]; then
+		setpriv --reuid="$WL_USER" --regid="$WL_USER" --init-groups \
+		    --no-new-privs -- "$@"
+	else
+		"$@"
+	fi
+}
+
+# wl_user: make that user when we are root.
+wl_user() {
+	[ "$(id -u)" = 0 ] || return 0
+	id "$WL_USER" >/dev/null 2>&1 && return 0
+	useradd --system --user-group --home-dir /nonexistent \
+	    --shell /usr/sbin/nologin "$WL_USER"
+}
+
+# wl_pg_bin: the folder of the newest installed server.
+wl_pg_bin() {
+	local d
+	d=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
+	[ -n "$d" ] && echo "$d"
+}
+
+# wl_end PIDFILE [SECONDS]: end what the first line of PIDFILE names.
+wl_end() {
+	local pid i
+	pid=$(head -n 1 "$1" 2>/dev/null) || return 0
+	case $pid in ''|*[!0-9]*) return 0 ;; esac
+	kill -TERM "$pid" 2>/dev/null || return 0
+	for ((i = 0; i < ${2:-20} * 10; i++)); do
+		kill -0 "$pid" 2>/dev/null || return 0
+		sleep 0.1
+	done
+	kill -KILL "$pid" 2>/dev/null
+	return 0
+}
+
+# wl_alive PIDFILE: whether that process runs.
+wl_alive() {
+	local pid
+	pid=$(head -n 1 "$1" 2>/dev/null) || return 1
+	[ -n "$pid" ] && kill -0 "$pid" 2>/dev/null
+}
+
+# wl_postgres_start DIR [fast]: a server with its data in DIR/pg and its
+# socket in DIR/run; "fast" gives up safety against a power cut, for tests.
+wl_postgres_start() {
+	local dir=$1 bin fsync=on
+	bin=$(wl_pg_bin) || return 1
+	[ "${2:-}" = fast ] && fsync=off
+	wl_as mkdir -p "$dir/run" "$dir/log" || return 1
+	if [ ! -s "$dir/pg/PG_VERSION" ]; then
+		wl_as "$bin/initdb" -D "$dir/pg" -U postgres -A trust \
+		    -E UTF8 --locale=C.UTF-8 >"$dir/log/initdb.log" 2>&1 ||
+		    { tail -n 5 "$dir/log/initdb.log" >&2; return 1; }
+	fi
+	wl_as "$bin/pg_ctl" -D "$dir/pg" -l "$dir/log/postgresql.log" -w -t 60 \
+	    -o "-c listen_addresses='' -c unix_socket_directories=$dir/run \
+	    -c unix_socket_permissions=0700 -c fsync=$fsync \
+	    -c timezone=UTC -c max_connections=200" start \
+	    >"$dir/log/pg_ctl.log" 2>&1 ||
+	    { tail -n 5 "$dir/log/postgresql.log" >&2; return 1; }
+}
+
+# wl_postgres_stop DIR
+wl_postgres_stop() {
+	local bin
+	bin=$(wl_pg_bin) || return 0
+	[ -s "$1/pg/postmaster.pid" ] || return 0
+	wl_as "$bin/pg_ctl" -D "$1/pg" -m fast -w -t 30 stop >/dev/null 2>&1
+}
+
+# wl_database_make DIR: the database and a login for each role. The password
+# is the socket's folder, which only this user can enter.
+wl_database_make() {
+	local url="host=$1/run user=postgres"
+	wl_as psql -qX -v ON_ERROR_STOP=1 "$url dbname=postgres" <<-'SQL'
+	SELECT 'CREATE ROLE wl_owner LOGIN CREATEROLE'
+	 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'wl_owner')\gexec
+	SELECT 'CREATE DATABASE watchllm OWNER wl_owner'
+	 WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'watchllm')\gexec
+	SQL
+}
+
+# wl_logins_make DIR: after the migrations, which make the group roles.
+wl_logins_make() {
+	wl_as psql -qX -v ON_ERROR_STOP=1 \
+	    "host=$1/run user=postgres dbname=watchllm" <<-'SQL'
+	SELECT format('CREATE ROLE wl_%s LOGIN IN ROLE watchllm_%s', r, r)
+	  FROM unnest(ARRAY['app', 'drain', 'rollup', 'report']) r
+	 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'wl_' || r)\gexec
+	SQL
+}
+
+# wl_redis_start DIR [PORT]: append-only, no eviction; on a socket in DIR/run.
+wl_redis_start() {
+	local dir=$1 i
+	wl_as mkdir -p "$dir/run" "$dir/redis" "$dir/log" || return 1
+	wl_as redis-server --port 0 --unixsocket "$dir/run/redis.sock" \
+	    --unixsocketperm 700 --dir "$dir/redis" --appendonly yes \
+	    --maxmemory-policy noeviction --daemonize yes \
+	    --pidfile "$dir/run/redis.pid" --logfile "$dir/log/redis.log" \
+	    >/dev/null || return 1
+	for ((i = 0; i < 100; i++)); do
+		[ "$(wl_as redis-cli -s "$dir/run/redis.sock" ping 2>/dev/null)" \
+		    = PONG ] && return 0
+		sleep 0.1
+	done
+	tail -n 5 "$dir/log/redis.log" >&2
+	return 1
+}
+
+# wl_redis_stop DIR
+wl_redis_stop() {
+	wl_end "$1/run/redis.pid"
+}
+
+# wl_free_port: a TCP port of loopback that nobody listens on now.
+wl_free_port() {
+	python3 - <<-'PY'
+	import socket
+	s = socket.socket()
+	s.bind(("127.0.0.1", 0))
+	print(s.getsockname()[1])
+	PY
+}
