@@ -1,0 +1,549 @@
+"""A whole WatchLLM for one test: private PostgreSQL and Redis, the scripted
+upstream, workers and consumer, and a real web server in front, mounted as the
+files in conf/ say. Everything lives in one temporary folder and is ended by
+process id.
+
+Needs an installed tree: WL_PREFIX (make install), WL_FAKE_LLM (the program),
+WL_SOURCE (the source tree, for conf/ and sql/)."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+SOURCE = Path(os.environ.get("WL_SOURCE", Path(__file__).resolve().parents[2]))
+PREFIX = Path(os.environ.get("WL_PREFIX", "/usr/local"))
+FAKE_LLM = os.environ.get("WL_FAKE_LLM", "fake_llm")
+USER = "watchllm"
+MOUNTS = ["nginx", "lighttpd", "spawn", "apache", "fcgid", "cgi"]
+MODULES = "/usr/lib/apache2/modules"
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_for(what, seconds: float = 20.0, every: float = 0.05):
+    """The first true value of WHAT(); fails after SECONDS."""
+    end = time.monotonic() + seconds
+    while True:
+        value = what()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"not so after {seconds} s: {what}")
+        time.sleep(every)
+
+
+def ids() -> dict:
+    """Popen arguments: the unprivileged user when we are root."""
+    if os.geteuid() != 0:
+        return {}
+    p = pwd.getpwnam(USER)
+    return {"user": p.pw_uid, "group": p.pw_gid, "extra_groups": []}
+
+
+def private(call: str, *args: str) -> None:
+    """A function of conf/private.sh."""
+    subprocess.run(
+        ["bash", "-c", '. "$1"; shift; "$@"', "private",
+         str(SOURCE / "conf/private.sh"), call, *args],
+        check=True, timeout=120, stdin=subprocess.DEVNULL)
+
+
+class Folder:
+    """A temporary folder with a short path that the servers can enter."""
+
+    def __init__(self) -> None:
+        private("wl_user")
+        self.path = Path(tempfile.mkdtemp(prefix="wl", dir="/tmp"))
+        self.path.chmod(0o755)
+        if os.geteuid() == 0:
+            shutil.chown(self.path, USER, USER)
+
+    def make(self, *names: str) -> None:
+        for name in names:
+            p = self.path / name
+            p.mkdir(parents=True, exist_ok=True)
+            if os.geteuid() == 0:
+                shutil.chown(p, USER, USER)
+
+    def remove(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+class Stores:
+    """PostgreSQL and Redis with a migrated, priced database."""
+
+    def __init__(self) -> None:
+        self.folder = Folder()
+        self.dir = self.folder.path
+        self.folder.make("run", "log", "spool")
+
+    def start(self) -> "Stores":
+        private("wl_postgres_start", str(self.dir), "fast")
+        private("wl_database_make", str(self.dir))
+        private("wl_redis_start", str(self.dir))
+        self.write_conf({})
+        self.cli("migrate")
+        private("wl_logins_make", str(self.dir))
+        self.cli("prices", "import", str(PREFIX / "share/watchllm/sql/seed/model_prices.csv"))
+        return self
+
+    def stop(self) -> None:
+        private("wl_redis_stop", str(self.dir))
+        private("wl_postgres_stop", str(self.dir))
+        self.folder.remove()
+
+    # -- configuration and the command line
+
+    def url(self, role: str) -> str:
+        return f"postgresql:///watchllm?host={self.dir}/run&user=wl_{role}"
+
+    def settings(self) -> dict:
+        return {
+            "database_url": self.url("app"),
+            "owner_database_url": self.url("owner"),
+            "drain_database_url": self.url("drain"),
+            "rollup_database_url": self.url("rollup"),
+            "redis": f"unix:{self.dir}/run/redis.sock",
+            "spool_dir": f"{self.dir}/spool",
+            "master_key_file": f"{self.dir}/master.key",
+            "upgrade_url": "https://watchllm.example/dashboard/billing",
+            "upstream_private_hosts": "127.0.0.1",
+            "host_name": "testhost",
+        }
+
+    def write_conf(self, changes: dict, name: str = "watchllm.conf") -> Path:
+        key = self.dir / "master.key"
+        if not key.exists():
+            import base64
+            key.write_text("k1 " + base64.b64encode(os.urandom(32)).decode() + "\n")
+            key.chmod(0o600)
+            if os.geteuid() == 0:
+                shutil.chown(key, USER, USER)
+        path = self.dir / name
+        merged = {**self.settings(), **changes}
+        path.write_text("".join(f"{k} = {v}\n" for k, v in merged.items() if v is not None))
+        path.chmod(0o644)
+        return path
+
+    def cli(self, *args: str, conf: Path | None = None, stdin: str | None = None,
+            check: bool = True, **env: str) -> subprocess.CompletedProcess:
+        r = subprocess.run(
+            [str(PREFIX / "bin/watchllm"), "--config",
+             str(conf or self.dir / "watchllm.conf"), *args],
+            capture_output=True, text=True, timeout=120, input=stdin or "",
+            env={**os.environ, **env}, **ids())
+        if check and r.returncode != 0:
+            raise AssertionError(f"watchllm {' '.join(args)}: {r.returncode}\n{r.stdout}{r.stderr}")
+        return r
+
+    def cli_json(self, *args: str, **kw):
+        return json.loads(self.cli(*args, "--json", **kw).stdout)
+
+    def sql(self, query: str, role: str = "owner") -> list[list[str]]:
+        """Rows of QUERY; role "postgres" sees everything."""
+        user = "postgres" if role == "postgres" else f"wl_{role}"
+        r = subprocess.run(
+            ["psql", "-qXAtF", "\t", "-v", "ON_ERROR_STOP=1",
+             f"host={self.dir}/run dbname=watchllm user={user}", "-c", query],
+            capture_output=True, text=True, timeout=60, **ids())
+        if r.returncode != 0:
+            raise AssertionError(r.stderr)
+        return [line.split("\t") for line in r.stdout.splitlines()]
+
+    def redis(self, *args: str) -> str:
+        r = subprocess.run(
+            ["redis-cli", "-s", f"{self.dir}/run/redis.sock", *args],
+            capture_output=True, text=True, timeout=20, **ids())
+        return r.stdout.rstrip("\n")
+
+    def redis_pid(self) -> int:
+        return int((self.dir / "run/redis.pid").read_text())
+
+    def postgres_pid(self) -> int:
+        return int((self.dir / "pg/postmaster.pid").read_text().split("\n")[0])
+
+    def project(self, plan: str = "pro", provider: str = "sandbox",
+                scopes: str = "gateway,ingest,read,admin") -> tuple[str, str]:
+        """A new project and a key of it."""
+        p = self.cli_json("project", "create", "test", "--plan", plan,
+                          "--default-provider", provider)
+        k = self.cli_json("key", "create", p["id"], "--scopes", scopes)
+        return p["id"], k["key"]
+
+
+class Daemon:
+    """A child process that is ended with the test."""
+
+    def __init__(self, args: list[str], log: Path, env: dict | None = None,
+                 **kw) -> None:
+        self.args = args
+        self.log = open(log, "ab")
+        self.proc = subprocess.Popen(
+            args, stdin=kw.pop("stdin", subprocess.DEVNULL), stdout=self.log,
+            stderr=self.log, env={**os.environ, **(env or {})},
+            start_new_session=True, **ids(), **kw)
+
+    @property
+    def pid(self) -> int:
+        return self.proc.pid
+
+    def kill(self, sig: int = signal.SIGKILL) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.proc.pid, sig)
+
+    def stop(self, seconds: float = 15.0) -> int:
+        """SIGTERM, then SIGKILL of the whole session after SECONDS."""
+        if self.proc.poll() is None:
+            self.kill(signal.SIGTERM)
+            try:
+                self.proc.wait(seconds)
+            except subprocess.TimeoutExpired:
+                pass
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.proc.pid, signal.SIGKILL)
+        self.proc.wait(10)
+        self.log.close()
+        return self.proc.returncode
+
+
+class FakeLLM:
+    """The scripted upstream; its ledger is the independent witness."""
+
+    def __init__(self, folder: Folder, *args: str) -> None:
+        self.port = free_port()
+        self.daemon = Daemon([FAKE_LLM, "--listen", f"127.0.0.1:{self.port}", *args],
+                             folder.path / "log/fake_llm.log")
+        self.base = f"http://127.0.0.1:{self.port}/v1"
+        wait_for(lambda: connects(self.port))
+
+    def call(self, method: str, path: str, body: dict | None = None) -> str:
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        c.request(method, path, json.dumps(body) if body is not None else None)
+        text = c.getresponse().read().decode()
+        c.close()
+        return text
+
+    def defaults(self, **values) -> None:
+        self.call("POST", "/_fake/defaults", values)
+
+    def reset(self) -> None:
+        self.call("POST", "/_fake/reset", {})
+
+    def ledger(self) -> list[dict]:
+        return [json.loads(x) for x in self.call("GET", "/_fake/ledger").splitlines() if x]
+
+    def stop(self) -> None:
+        self.daemon.stop(5)
+
+
+def connects(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.5):
+        return True
+    return False
+
+
+class Web:
+    """One web server, configured by the files in conf/."""
+
+    def __init__(self, mount: str, folder: Folder, conf: Path, fcgi_sock: Path,
+                 base: str = "") -> None:
+        self.mount, self.folder, self.dir = mount, folder, folder.path
+        self.conf, self.sock, self.base = conf, fcgi_sock, base
+        self.port = free_port()
+        self.name = f"web-{mount}-{self.port}"
+        self.binary = str(PREFIX / "libexec/cgi-bin/watchllm.fcgi")
+        getattr(self, f"make_{mount}")()
+        wait_for(lambda: connects(self.port))
+
+    def sample(self, name: str) -> str:
+        """A sample of conf/ with its standing paths made those of the test."""
+        text = (SOURCE / "conf" / name).read_text()
+        for a, b in (("/run/watchllm/fcgi.sock", str(self.sock)),
+                     ("/run/watchllm/lighttpd.sock", f"{self.dir}/run/lighttpd-{self.port}.sock"),
+                     ("127.0.0.1:8080", f"127.0.0.1:{self.port}"),
+                     ("/usr/lib/cgi-bin/watchllm.fcgi", self.binary),
+                     ("/usr/lib/cgi-bin", str(Path(self.binary).parent)),
+                     ("/usr/share/watchllm/htdocs", str(PREFIX / "share/watchllm/htdocs")),
+                     ("/etc/watchllm/watchllm.conf", str(self.conf))):
+            text = text.replace(a, b)
+        if self.base:
+            text = text.replace("^/(", f"^{self.base}/(")
+        return text
+
+    def write(self, suffix: str, text: str) -> Path:
+        path = self.dir / f"{self.name}{suffix}"
+        path.write_text(text)
+        path.chmod(0o755 if suffix == ".fcgi" else 0o644)
+        return path
+
+    def run(self, *args: str, **env: str) -> None:
+        self.daemon = Daemon(list(args), self.dir / f"log/{self.name}.log", env)
+
+    def make_nginx(self) -> None:
+        self.folder.make(f"{self.name}.tmp")
+        t = f"{self.dir}/{self.name}.tmp"
+        main = self.write(".conf", f"""
+daemon off; worker_processes 1; pid {t}/pid; error_log {t}/error.log;
+events {{ worker_connections 8192; }}
+http {{
+    include /etc/nginx/mime.types; access_log off;
+    client_body_temp_path {t}/b; proxy_temp_path {t}/p; fastcgi_temp_path {t}/f;
+    uwsgi_temp_path {t}/u; scgi_temp_path {t}/s;
+{self.sample("nginx/watchllm.conf").replace("include fastcgi_params", "include /etc/nginx/fastcgi_params")}
+}}
+""")
+        self.run("nginx", "-c", str(main), "-e", f"{t}/error.log")
+
+    def make_lighttpd(self, sample: str = "lighttpd/watchllm.conf") -> None:
+        main = self.write(".conf", f"""
+server.bind = "127.0.0.1"
+server.port = {self.port}
+server.document-root = "{PREFIX}/share/watchllm/htdocs"
+server.max-connections = 4096
+server.max-fds = 16384
+index-file.names = ( "index.html" )
+mimetype.assign = ( ".html" => "text/html", ".js" => "text/javascript", ".css" => "text/css" )
+{self.sample(sample)}
+""")
+        self.run("lighttpd", "-D", "-f", str(main))
+
+    def make_spawn(self) -> None:
+        self.make_lighttpd("lighttpd/spawn.conf")
+
+    def apache(self, modules: str, body: str) -> None:
+        self.folder.make(f"{self.name}.d")
+        load = "".join(
+            f"LoadModule {m}_module {MODULES}/mod_{m}.so\n"
+            for m in ("mpm_event authz_core authn_core dir alias env setenvif mime " + modules).split())
+        main = self.write(".conf", f"""
+{load}
+ServerRoot {self.dir}
+DefaultRuntimeDir {self.dir}/{self.name}.d
+ServerName 127.0.0.1
+Listen 127.0.0.1:{self.port}
+PidFile {self.dir}/{self.name}.d/pid
+ErrorLog {self.dir}/log/{self.name}.error.log
+TypesConfig /etc/mime.types
+ThreadsPerChild 64
+MaxRequestWorkers 1024
+ServerLimit 16
+{body}
+""")
+        self.run("apache2", "-D", "FOREGROUND", "-f", str(main))
+
+    def make_apache(self) -> None:
+        self.apache("proxy proxy_fcgi", self.sample("apache/proxy_fcgi.conf"))
+
+    def docroot(self, htaccess: str) -> str:
+        """A site's folder as a shared host gives it: .htaccess and a wrapper."""
+        site = f"{self.name}.site"
+        self.folder.make(site)
+        wrapper = self.dir / site / "watchllm.fcgi"
+        wrapper.write_text(f"#!/bin/sh\nexec {self.binary} --config {self.conf}\n")
+        wrapper.chmod(0o755)
+        (self.dir / site / ".htaccess").write_text(self.sample(htaccess))
+        return f"""
+DocumentRoot {self.dir}/{site}
+<Directory {self.dir}/{site}>
+    AllowOverride All
+    Require all granted
+</Directory>
+"""
+
+    def make_fcgid(self) -> None:
+        self.folder.make(f"{self.name}.fcgid")
+        self.apache("rewrite fcgid", f"""
+FcgidIPCDir {self.dir}/{self.name}.fcgid
+FcgidProcessTableFile {self.dir}/{self.name}.fcgid/shm
+{self.sample("apache/fcgid.conf")}
+{self.docroot("apache/htaccess")}
+""")
+
+    def make_cgi(self) -> None:
+        self.apache("cgid", f"ScriptSock {self.dir}/{self.name}.cgisock\n" + self.sample("apache/cgi.conf"))
+
+    def stop(self) -> None:
+        self.daemon.stop()
+
+
+class Stack:
+    """Stores, upstream, workers, consumer and web server together."""
+
+    def __init__(self, mount: str = "nginx", conf: dict | None = None,
+                 processes: int = 1, fake: tuple = (), base: str = "",
+                 stores: Stores | None = None, env: dict | None = None) -> None:
+        self.mount, self.base = mount, base
+        self.own_stores = stores is None
+        self.stores = stores or Stores().start()
+        self.folder, self.dir = self.stores.folder, self.stores.dir
+        self.closing: list = []
+        self.env = env or {}
+        try:
+            n = free_port()
+            self.spool = f"spool-{n}"
+            self.folder.make(self.spool)
+            self.conf_changes = {
+                "spool_dir": f"{self.dir}/{self.spool}", "host_name": f"host{n}",
+                "log_file": f"{self.dir}/log/gate-{n}.log", **(conf or {})}
+            self.conf = self.stores.write_conf(self.conf_changes, f"gate-{n}.conf")
+            self.log = Path(self.conf_changes["log_file"])
+            self.sock = self.dir / f"run/f{n}.sock"
+            self.fake = FakeLLM(self.folder, *fake)
+            self.closing.append(self.fake)
+            self.provider = f"sandbox{n}"
+            self.cli("provider", "set", self.provider, "--base-url", self.fake.base,
+                     "--private", "--no-key")
+            self.processes = processes
+            self.workers = None
+            if mount in ("nginx", "lighttpd", "apache"):
+                self.start_workers()
+            self.consumer = None
+            self.start_consumer()
+            self.web = Web(mount, self.folder, self.conf, self.sock, base)
+            self.closing.append(self.web)
+        except BaseException:
+            self.stop()
+            raise
+
+    def __enter__(self) -> "Stack":
+        return self
+
+    def __exit__(self, *exc) -> None:
+        self.stop()
+
+    def start_workers(self) -> None:
+        self.workers = Daemon(
+            [str(PREFIX / "libexec/cgi-bin/watchllm.fcgi"), "--config", str(self.conf),
+             "--listen", f"unix:{self.sock}", "--processes", str(self.processes)],
+            self.dir / f"log/{self.spool}-workers.log", self.env)
+        wait_for(self.sock.exists)
+
+    def start_consumer(self) -> None:
+        self.consumer = Daemon(
+            [str(PREFIX / "libexec/watchllm/watchllm-consumer"), "--config", str(self.conf)],
+            self.dir / f"log/{self.spool}-consumer.log", self.env)
+
+    def stop(self) -> None:
+        for x in (getattr(self, "web", None), getattr(self, "workers", None),
+                  getattr(self, "consumer", None), getattr(self, "fake", None)):
+            if x is not None:
+                with contextlib.suppress(Exception):
+                    x.stop()
+        if self.own_stores:
+            self.stores.stop()
+
+    # -- talking to it
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.web.port}{self.base}"
+
+    def project(self, plan: str = "pro", **kw) -> tuple[str, str]:
+        return self.stores.project(plan, self.provider, **kw)
+
+    def cli(self, *args: str, **kw):
+        return self.stores.cli(*args, conf=self.conf, **kw)
+
+    def request(self, method: str, path: str, body=None, key: str | None = None,
+                headers: dict | None = None, timeout: float = 30.0) -> "Reply":
+        """One request on a connection of its own; the body read to its end."""
+        c = http.client.HTTPConnection("127.0.0.1", self.web.port, timeout=timeout)
+        h = dict(headers or {})
+        if key is not None:
+            h.setdefault("Authorization", f"Bearer {key}")
+        if isinstance(body, (dict, list)):
+            body = json.dumps(body)
+            h.setdefault("Content-Type", "application/json")
+        c.request(method, self.base + path, body, h)
+        r = c.getresponse()
+        reply = Reply(r.status, r.headers, r.read())
+        c.close()
+        return reply
+
+    def chat(self, key: str, text: str = "hello", model: str = "gpt-4o-mini",
+             **fields) -> "Reply":
+        return self.request("POST", "/v1/chat/completions", {
+            "model": model, "messages": [{"role": "user", "content": text}],
+            **fields}, key)
+
+    def stream(self, key: str, text: str = "hello", timeout: float = 30.0,
+               path: str = "/v1/chat/completions", **fields):
+        """The open response of a streamed call; the caller reads and closes."""
+        c = http.client.HTTPConnection("127.0.0.1", self.web.port, timeout=timeout)
+        c.request("POST", self.base + path, json.dumps({
+            "model": "gpt-4o-mini", "messages": [{"role": "user", "content": text}],
+            "stream": True, **fields}),
+            {"Authorization": f"Bearer {key}", "Content-Type": "application/json"})
+        return c, c.getresponse()
+
+    def calls(self, project: str) -> list[dict]:
+        """Rows of report.calls of PROJECT, oldest first."""
+        rows = self.stores.sql(
+            "SELECT row_to_json(c) FROM report.calls c"
+            f" WHERE project_id = '{project}' ORDER BY 1::text", "report")
+        return [json.loads("\t".join(r)) for r in rows]
+
+    def log_events(self, event: str) -> list[dict]:
+        out = []
+        with contextlib.suppress(FileNotFoundError):
+            for line in self.log.read_text().splitlines():
+                with contextlib.suppress(json.JSONDecodeError):
+                    row = json.loads(line)
+                    if row.get("event") == event:
+                        out.append(row)
+        return out
+
+
+class Reply:
+    def __init__(self, status: int, headers, body: bytes) -> None:
+        self.status, self.headers, self.body = status, headers, body
+
+    def json(self):
+        return json.loads(self.body)
+
+    def __repr__(self) -> str:
+        return f"<{self.status} {self.body[:300]!r}>"
+
+
+def sse(response, on_event=None):
+    """The data lines of an open stream, each with the time it arrived."""
+    for raw in response:
+        line = raw.decode(errors="replace").rstrip("\r\n")
+        if line.startswith("data:"):
+            yield time.time(), line[5:].strip()
+
+
+def at_once(n: int, fn):
+    """FN(i) for i < N on N threads that start together; their results."""
+    gate = threading.Barrier(n)
+    out: list = [None] * n
+
+    def run(i: int) -> None:
+        gate.wait()
+        try:
+            out[i] = fn(i)
+        except Exception as e:          # the test looks at it
+            out[i] = e
+
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(n)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join(120)
+    return out
