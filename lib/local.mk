@@ -2,3 +2,4 @@ noinst_LIBRARIES += libwatchllm.a
 libwatchllm_a_SOURCES =
 WL_LIBS = libwatchllm.a $(LIBPQ_LIBS) $(HIREDIS_LIBS) $(CURL_LIBS) \
 	$(JSONC_LIBS) $(SODIUM_LIBS)
+include $(srcdir)/lib/base/local.mk

@@ -6,6 +6,7 @@
 #define WL_BASE_CONF_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -90,7 +91,14 @@ struct wl_conf {
 };
 
 enum wl_conf_type {
-	WL_C_BOOL, WL_C_INT, WL_C_MS, WL_C_SIZE, WL_C_STR, WL_C_WORD
+	WL_C_BOOL,	/* bool: on, off */
+	WL_C_INT,	/* int64_t */
+	WL_C_MODE,	/* char *: octal permissions */
+	WL_C_MS,	/* int64_t: see wl_num_duration() */
+	WL_C_SIZE,	/* int64_t: see wl_num_size() */
+	WL_C_STR,	/* char * */
+	WL_C_TEXT_WORD,	/* char *: one of WORDS */
+	WL_C_WORD	/* int: the place of one of WORDS */
 };
 
 struct wl_conf_row {
@@ -98,8 +106,8 @@ struct wl_conf_row {
 	enum wl_conf_type	 type;
 	size_t			 offset;	/* in struct wl_conf */
 	const char		*def;
-	const char		*words;		/* WL_C_WORD: "redis|postgres" */
-	int64_t			 min, max;	/* numbers */
+	const char		*words;		/* "redis|postgres" */
+	int64_t			 min, max;	/* numbers, as they are kept */
 	const char		*help;		/* one line */
 };
 
@@ -111,21 +119,27 @@ extern const struct wl_conf_row wl_conf_table[];
 /*
  * Fill *C: defaults, then the file at PATH (NULL: WATCHLLM_CONFIG of the
  * environment, else SYSCONFDIR/watchllm/watchllm.conf when it exists), then
- * WATCHLLM_<NAME> of the environment.  A file has lines "name = value" and
- * comments with '#'.  An unknown name, a bad value or an unreadable file is
- * an error with file and line in MSG.  Keys that end in _file are read by
- * whoever needs the secret, except *_database_url_file, which replaces its
- * *_database_url here.  An unset owner, drain or rollup URL falls back to
- * database_url.  Environment variables whose name is in no row are errors
- * only when they begin with WATCHLLM_ and are not among CONFIG, BASE_PATH,
- * TEST_CLOCK, PAINT_STACKS, CRASH_AT.  Returns 0, or -1 with *E.
+ * WATCHLLM_<NAME> of the environment.  A file has lines "name = value"; '#'
+ * at the start of a line or after a space begins a comment.  An unknown name,
+ * a name given twice, a bad value or an unreadable file is an error with file
+ * and line in MSG.  Keys that end in _file are read by whoever needs the
+ * secret, except *database_url_file, which replaces its *database_url here.
+ * An unset owner, drain or rollup URL falls back to database_url, an unset
+ * host_name to the host's.  WATCHLLM_BASE_PATH counts only when the file does
+ * not set base_path; ALLOW_DEBUG_ENDPOINTS=true works without the prefix.
+ * Other variables that begin with WATCHLLM_ are errors unless they are
+ * CONFIG, TEST_CLOCK, PAINT_STACKS or CRASH_AT.
+ * Returns 0, or -1 with *E; then *C needs no freeing.
  */
-int wl_conf_load(struct wl_conf *c, const char *path, struct wl_err *e);
+int wl_conf_load(struct wl_conf *c, const char *path, struct wl_err *e)
+    __attribute__((warn_unused_result));
 
 /*
- * One "name=value" from the command line.  Returns 0, or -1 with *E.
+ * One "name=value" from the command line; a URL that was derived from
+ * another key follows.  Returns 0, or -1 with *E and *C as it was.
  */
-int wl_conf_set(struct wl_conf *c, const char *assignment, struct wl_err *e);
+int wl_conf_set(struct wl_conf *c, const char *assignment, struct wl_err *e)
+    __attribute__((warn_unused_result));
 
 void wl_conf_free(struct wl_conf *c);
 

@@ -5,6 +5,7 @@
 #ifndef WL_BASE_JSON_H
 #define WL_BASE_JSON_H
 
+#include "lib/base/jw.h"
 #include "lib/base/str.h"
 
 #include <json-c/json.h>
@@ -27,13 +28,15 @@ enum wl_json_fault {
 
 /*
  * One pass over P without allocation: strict RFC 8259 grammar, UTF-8, depth
- * and number of structural tokens ({}[],: ) at most MAX_TOKENS.
+ * and number of structural tokens ({}[],:) at most MAX_TOKENS.  An escaped
+ * half of a surrogate pair is let pass; json-c reads it as U+FFFD.
  */
 enum wl_json_fault wl_json_scan(const char *p, size_t len, size_t max_tokens);
 
 /*
  * Scan, then parse.  The object belongs to arena A and goes with it; nobody
- * else may put it.  NULL on a fault; *FAULT says which (may be NULL).
+ * else may put it.  NULL on a fault; *FAULT says which (may be NULL); short
+ * memory is WL_JSON_BIG.  The document "null" is NULL with WL_JSON_OK.
  * Over 256 KiB the parsing is done on a helper thread.
  */
 struct json_object *wl_json_parse(struct wl_arena *a, const char *p,
@@ -42,7 +45,8 @@ struct json_object *wl_json_parse(struct wl_arena *a, const char *p,
 /*
  * Members of object O, without conversion: false when O is no object, KEY is
  * absent or of another type (*OUT is then untouched).  null counts as absent.
- * Integers accept a double without fraction; out of int64_t's range is false.
+ * Integers accept a double without fraction; out of int64_t's range is false,
+ * and so is INT64_MIN.  Numbers too large for a double are false.
  */
 bool wl_json_str(struct json_object *o, const char *key, struct wl_str *out);
 bool wl_json_int(struct json_object *o, const char *key, int64_t *out);
@@ -54,34 +58,16 @@ bool wl_json_has(struct json_object *o, const char *key);
 
 /*
  * Where the value of a top-level member of the object in P lies, for changing
- * a body without touching its other bytes.  P must have passed the scan.
- * On success *OFF and *LEN mark the value.  With several such members the
- * last one counts, and *DUP is set.  Returns whether there is one.
+ * a body without touching its other bytes.  P must have passed the scan.  KEY
+ * is what the name means: "mod\u0065l" equals model.
+ * On success *OFF and *VLEN mark the value.  With several such members the
+ * last one counts, as for json-c, and *DUP is set.  Returns whether there is one.
  */
 bool wl_json_find(const char *p, size_t len, const char *key, size_t *off,
     size_t *vlen, bool *dup);
 
 /*
- * The writer appends to a buffer; commas are its own business.
- */
-struct wl_jw {
-	struct wl_buf	*b;
-	uint64_t	 first;		/* one bit a level: nothing written yet */
-	int		 level;
-};
-void wl_jw_init(struct wl_jw *w, struct wl_buf *b);
-void wl_jw_obj(struct wl_jw *w, const char *key);	/* key NULL in arrays */
-void wl_jw_arr(struct wl_jw *w, const char *key);
-void wl_jw_end(struct wl_jw *w, char close);		/* '}' or ']' */
-void wl_jw_str(struct wl_jw *w, const char *key, const char *s);  /* NULL: null */
-void wl_jw_strn(struct wl_jw *w, const char *key, const char *p, size_t len);
-void wl_jw_int(struct wl_jw *w, const char *key, int64_t v);
-void wl_jw_bool(struct wl_jw *w, const char *key, bool v);
-void wl_jw_null(struct wl_jw *w, const char *key);
-void wl_jw_raw(struct wl_jw *w, const char *key, const char *json, size_t len);
-
-/*
- * Append S as a JSON string with its quotes.  Invalid UTF-8 becomes U+FFFD.
+ * Append P as a JSON string with its quotes.  Invalid UTF-8 becomes U+FFFD.
  */
 void wl_json_quote(struct wl_buf *b, const char *p, size_t len);
 

@@ -1,10 +1,12 @@
 /*
- * Strings from outside are pointer and length; buffers grow up to a limit.
+ * Strings from outside are pointer and length.
  */
 #ifndef WL_BASE_STR_H
 #define WL_BASE_STR_H
 
-#include <stdarg.h>
+#include "lib/base/buf.h"
+#include "lib/base/utf8.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -29,39 +31,6 @@ struct wl_str wl_str_trim(struct wl_str a);	/* spaces and tabs */
  * follows SEP, or empty with p NULL when there was no SEP.
  */
 struct wl_str wl_str_cut(struct wl_str *rest, char sep);
-
-/*
- * Whether A is well-formed UTF-8 (RFC 3629: no surrogates, no overlong).
- */
-bool wl_utf8_valid(const char *p, size_t len);
-
-/*
- * The longest prefix of P of at most MAX bytes that does not split a
- * UTF-8 sequence.
- */
-size_t wl_utf8_cut(const char *p, size_t len, size_t max);
-
-/*
- * A growing buffer on the heap, always ended by a NUL that is not counted.
- * Zero it, or wl_buf_init() with a limit (0: 64 MiB).  Once an append would
- * pass the limit or memory is out, FAILED is set and stays set, and every
- * later append does nothing: test it once at the end.
- */
-struct wl_buf {
-	char	*p;
-	size_t	 len, cap, limit;
-	bool	 failed;
-};
-void wl_buf_init(struct wl_buf *b, size_t limit);
-void wl_buf_free(struct wl_buf *b);	/* releases and zeroes */
-void wl_buf_reset(struct wl_buf *b);	/* empties, keeps memory */
-void wl_buf_add(struct wl_buf *b, const void *p, size_t len);
-void wl_buf_adds(struct wl_buf *b, const char *s);
-void wl_buf_addc(struct wl_buf *b, char c);
-void wl_buf_printf(struct wl_buf *b, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-/* Drop the first N bytes. */
-void wl_buf_drop(struct wl_buf *b, size_t n);
 
 /*
  * Copy S into DST of SIZE bytes, cut on a UTF-8 boundary, always ended by a

@@ -1,0 +1,18 @@
+libwatchllm_a_SOURCES += \
+	lib/base/arena.c lib/base/arena.h \
+	lib/base/buf.c lib/base/buf.h \
+	lib/base/clock.c lib/base/clock.h \
+	lib/base/conf.c lib/base/conf.h \
+	lib/base/enc.c lib/base/enc.h \
+	lib/base/err.c lib/base/err.h \
+	lib/base/hash.c lib/base/hash.h \
+	lib/base/journal.c lib/base/journal.h lib/base/journal_read.c \
+	lib/base/json.c lib/base/json.h \
+	lib/base/jw.c lib/base/jw.h \
+	lib/base/log.c lib/base/log.h \
+	lib/base/money.c lib/base/money.h \
+	lib/base/num.c lib/base/num.h \
+	lib/base/rand.c lib/base/rand.h \
+	lib/base/secret.c lib/base/secret.h \
+	lib/base/str.c lib/base/str.h \
+	lib/base/utf8.c lib/base/utf8.h
