@@ -23,7 +23,7 @@ struct wl_resp {
 	bool			 head_sent;
 	bool			 streaming;
 	bool			 gone;		/* a write failed */
-	bool			 no_body;	/* HEAD, 204 */
+	bool			 no_body;	/* set by the caller for HEAD; 204 */
 	int64_t			 bytes;		/* of the body, sent */
 	struct wl_resp_header	 headers[WL_RESP_HEADERS];
 	size_t			 nheaders;
@@ -32,8 +32,11 @@ struct wl_resp {
 void wl_resp_init(struct wl_resp *r, struct wl_io *io, struct wl_arena *a);
 
 /*
- * Set (replace) a header; the printf form makes the value in the arena.
- * A name or value with control characters is left out and logged.
+ * Set (replace) a header; value NULL takes it out.  The value is copied into
+ * the arena, NAME is a literal or lives as long as the reply.  The printf
+ * form makes the value.  A name that is no token, a value with control
+ * characters, and one more than WL_RESP_HEADERS are left out and logged.
+ * Status, Content-Type and Content-Length are set by the functions below.
  */
 void wl_resp_set(struct wl_resp *r, const char *name, const char *value);
 void wl_resp_setf(struct wl_resp *r, const char *name, const char *fmt, ...)
@@ -42,15 +45,19 @@ void wl_resp_setf(struct wl_resp *r, const char *name, const char *fmt, ...)
 /*
  * The whole reply: Status line with its reason, headers, Content-Length,
  * body, queued as one write; not yet finished (the caller settles first,
- * then calls io->ops->finish).  Returns 0, or -1 when the client is gone.
+ * then calls io->ops->finish).  CONTENT_TYPE may be NULL.  With no_body, and
+ * for 1xx, 204 and 304, the body is left out.  Once a head has been sent
+ * nothing more can be: that is -1 too.  Returns 0, or -1 when the client is
+ * gone.
  */
 int wl_resp_send(struct wl_resp *r, int status, const char *content_type,
     const void *body, size_t len);
 
 /*
  * Begin a stream: headers (with X-Accel-Buffering: no, Cache-Control:
- * no-store) and FIRST, a comment such as ": ok\n\n" that makes web servers
- * pass the headers on, flushed at once.
+ * no-store) and FIRST (may be NULL), a comment such as ": ok\n\n" that makes
+ * web servers pass the headers on, flushed at once.  FIRST is not counted in
+ * BYTES.  Returns as wl_resp_send().
  */
 int wl_resp_stream(struct wl_resp *r, int status, const char *content_type,
     const char *first);
