@@ -14,6 +14,7 @@ WL_TEST_LIBS = libwltest.a $(WL_LIBS) $(CUNIT_LIBS)
 
 # a unit test is one line here and one below: tests/unit/test_MODULE.c
 UNIT_TESTS =
+include $(srcdir)/tests/unit/base.mk
 UNIT_TESTS += tests/unit/test_cors tests/unit/test_guard tests/unit/test_req \
 	tests/unit/test_resp tests/unit/test_sse
 check_PROGRAMS += $(UNIT_TESTS)

@@ -1,0 +1,15 @@
+libwltest_a_SOURCES += tests/unit/tmp.c tests/unit/tmp.h
+UNIT_TESTS += \
+	tests/unit/test_arena \
+	tests/unit/test_buf \
+	tests/unit/test_clock \
+	tests/unit/test_conf \
+	tests/unit/test_enc \
+	tests/unit/test_err \
+	tests/unit/test_hash \
+	tests/unit/test_money \
+	tests/unit/test_num \
+	tests/unit/test_rand \
+	tests/unit/test_secret \
+	tests/unit/test_str \
+	tests/unit/test_utf8
