@@ -1,0 +1,755 @@
+/*
+ * One outgoing transfer.  libcurl's callbacks run on the loop's stack: they
+ * store and wake, nothing else.  The reader's side runs in a coroutine.
+ */
+#include "config.h"
+#include "lib/http/client_priv.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include "lib/base/arena.h"
+#include "lib/base/co.h"
+#include "lib/base/err.h"
+#include "lib/base/wait.h"
+#include "lib/http/guard.h"
+#include "lib/http/names.h"
+
+#define HEAD_MAX	((size_t)64 * 1024)
+#define LINES_MAX	200
+#define BUFFER_DEFAULT	((size_t)64 * 1024)
+/* What libcurl hands over at most in one piece. */
+#define PIECE_MAX	((size_t)CURL_MAX_WRITE_SIZE)
+/* An emptied buffer larger than this is given back. */
+#define KEEP_MAX	((size_t)16 * 1024)
+#define HOUR_MS		((int64_t)3600 * 1000)
+#define LONGEST_MS	(24 * HOUR_MS)
+
+static int64_t
+now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+/*
+ * The timeout that ends X first in its present state, and when (ms).
+ */
+static enum wl_fault
+next_timeout(const struct wl_xfer *x, int64_t *when)
+{
+	enum wl_fault fault;
+	int64_t total = x->start_us / 1000 + x->total_ms;
+
+	if (x->headers_done) {
+		fault = WL_FAULT_BETWEEN;
+		/* our reader's slowness is not the provider's */
+		*when = (x->paused ? wl_mono() : x->last_ms) + x->between_ms;
+	} else if (x->connect_us != 0) {
+		fault = WL_FAULT_FIRST_BYTE;
+		*when = x->connect_us / 1000 + x->first_byte_ms;
+	} else {
+		fault = WL_FAULT_CONNECT;
+		*when = x->start_us / 1000 + x->connect_ms;
+	}
+	if (total > *when)
+		return fault;
+	*when = total;
+	return WL_FAULT_TOTAL;
+}
+
+static void arm(struct wl_xfer *x);
+
+/*
+ * Bytes do not move the timer: it looks again when it fires.
+ */
+static void
+on_timeout(void *arg)
+{
+	struct wl_xfer *x = arg;
+	enum wl_fault fault;
+	int64_t when;
+
+	fault = next_timeout(x, &when);
+	if (when <= wl_mono())
+		wl_xfer_finished(x, fault, CURLE_OK);
+	else
+		arm(x);
+}
+
+static void
+arm(struct wl_xfer *x)
+{
+	int64_t when;
+
+	next_timeout(x, &when);
+	if (wl_timer_set(&x->timer, when, on_timeout, x) == -1)
+		wl_xfer_finished(x, WL_FAULT_MEMORY, CURLE_OK);
+}
+
+static void
+wake(struct wl_xfer *x)
+{
+	if (x->owner != NULL)
+		wl_wake(x->owner);
+}
+
+/*
+ * Out of libcurl's hands: nothing more can arrive.
+ */
+static void
+detach(struct wl_xfer *x)
+{
+	struct wl_pool *pool = x->pool;
+
+	if (pool == NULL)
+		return;
+	wl_timer_clear(&x->timer);
+	wl_client_forget(x);
+	curl_multi_remove_handle(pool->multi, x->easy);
+	wl_client_handle_back(pool, x->easy);
+	if (x->prev != NULL)
+		x->prev->next = x->next;
+	else
+		pool->xfers = x->next;
+	if (x->next != NULL)
+		x->next->prev = x->prev;
+	x->pool = NULL;
+	x->easy = NULL;
+}
+
+void
+wl_xfer_finished(struct wl_xfer *x, enum wl_fault fault, CURLcode result)
+{
+	if (!x->done) {
+		x->done = true;
+		x->done_us = now_us();
+		x->result = result;
+		/* a callback that refused knows better than libcurl */
+		if (x->fault == WL_FAULT_NONE &&
+		    (fault != WL_FAULT_CURL || result != CURLE_OK))
+			x->fault = fault;
+		wl_timer_clear(&x->timer);
+		wl_client_forget(x);
+		wake(x);
+	}
+	if (fault == WL_FAULT_CLOSED)
+		detach(x);
+}
+
+int
+wl_xfer_on_connected(void *arg, char *to_ip, char *from_ip, int to_port,
+    int from_port)
+{
+	struct wl_xfer *x = arg;
+	long made = 1;
+
+	(void)to_ip;
+	(void)from_ip;
+	(void)to_port;
+	(void)from_port;
+	if (x->connect_us == 0) {
+		x->connect_us = now_us();
+		curl_easy_getinfo(x->easy, CURLINFO_NUM_CONNECTS, &made);
+		x->reused = made == 0;
+		if (!x->done)
+			arm(x);
+	}
+	return CURL_PREREQFUNC_OK;
+}
+
+curl_socket_t
+wl_xfer_on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
+{
+	struct wl_xfer *x = arg;
+	const char *host;
+	int port;
+
+	(void)purpose;
+	if (a->family != AF_INET && a->family != AF_INET6)
+		return CURL_SOCKET_BAD;
+	/* the address itself, whatever name or spelling led here */
+	if (x->pool->trust == WL_TRUST_PUBLIC && !wl_guard_public(&a->addr) &&
+	    !wl_client_via(x->pool->trust, &host, &port))
+		return CURL_SOCKET_BAD;
+	return socket(a->family, a->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
+	    a->protocol);
+}
+
+static size_t
+refuse(struct wl_xfer *x, enum wl_fault fault)
+{
+	if (x->fault == WL_FAULT_NONE)
+		x->fault = fault;
+	return 0;
+}
+
+static void
+head_complete(struct wl_xfer *x)
+{
+	long status = 0;
+
+	curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &status);
+	/* interim answers are not for us */
+	if (status < 200 && status != 101) {
+		wl_buf_reset(&x->head);
+		x->lines = 0;
+		return;
+	}
+	x->status = (int)status;
+	x->headers_done = true;
+	x->last_ms = wl_mono();
+	arm(x);
+	wake(x);
+}
+
+size_t
+wl_xfer_on_header(char *p, size_t size, size_t n, void *arg)
+{
+	struct wl_str line = { p, size * n };
+	struct wl_xfer *x = arg;
+
+	if (x->done)
+		return 0;
+	if (x->first_us == 0)
+		x->first_us = now_us();
+	/* trailers */
+	if (x->headers_done)
+		return line.len;
+	while (line.len > 0 && (line.p[line.len - 1] == '\n' ||
+	    line.p[line.len - 1] == '\r'))
+		line.len--;
+	if (line.len == 0) {
+		head_complete(x);
+		return size * n;
+	}
+	if (++x->lines > LINES_MAX || x->head.len + line.len > HEAD_MAX)
+		return refuse(x, WL_FAULT_HEADERS);
+	/* a NUL would end the line early and hide what follows */
+	if (memchr(line.p, '\0', line.len) != NULL)
+		return refuse(x, WL_FAULT_HEADERS);
+	wl_buf_add(&x->head, line.p, line.len);
+	wl_buf_addc(&x->head, '\0');
+	return x->head.failed ? refuse(x, WL_FAULT_MEMORY) : size * n;
+}
+
+static size_t
+unread(const struct wl_xfer *x)
+{
+	return x->front.len - x->taken + x->back.len;
+}
+
+size_t
+wl_xfer_on_body(char *p, size_t size, size_t n, void *arg)
+{
+	struct wl_xfer *x = arg;
+	size_t len = size * n, have = unread(x);
+
+	if (x->done)
+		return 0;
+	x->last_ms = wl_mono();
+	if (have > 0 && have + len > x->limit) {
+		x->paused = true;
+		return CURL_WRITEFUNC_PAUSE;
+	}
+	if (!wl_client_may_take(x, len)) {
+		x->paused = true;
+		wl_client_unpause(x);
+		return CURL_WRITEFUNC_PAUSE;
+	}
+	wl_buf_add(&x->back, p, len);
+	if (x->back.failed)
+		return refuse(x, WL_FAULT_MEMORY);
+	wake(x);
+	return len;
+}
+
+static bool
+headers_clean(const char *const *headers)
+{
+	const char *p;
+
+	for (; headers != NULL && *headers != NULL; headers++)
+		for (p = *headers; *p != '\0'; p++)
+			if ((unsigned char)*p < ' ' || *p == 0x7f)
+				return false;
+	return true;
+}
+
+static bool
+append(struct curl_slist **list, const char *s)
+{
+	struct curl_slist *longer = curl_slist_append(*list, s);
+
+	if (longer != NULL)
+		*list = longer;
+	return longer != NULL;
+}
+
+static bool
+set_headers(struct wl_xfer *x, const struct wl_xfer_opts *o)
+{
+	const char *const *h;
+	bool typed = false;
+
+	for (h = o->headers; h != NULL && *h != NULL; h++) {
+		if (!append(&x->headers, *h))
+			return false;
+		typed |= strncasecmp(*h, "content-type:", 13) == 0;
+	}
+	/* without these libcurl adds headers of its own */
+	if (!typed && !append(&x->headers, "Content-Type:"))
+		return false;
+	return append(&x->headers, "Expect:");
+}
+
+/*
+ * Tell libcurl the addresses of HOST, so that it never looks one up itself:
+ * that blocks when it is cancelled.  The '+' lets the entry expire.
+ */
+static bool
+set_addresses(struct wl_xfer *x, const char *host, int port,
+    const struct wl_addrs *addrs)
+{
+	char text[320 + WL_NAMES_ADDRS * (INET6_ADDRSTRLEN + 3)];
+	char one[INET6_ADDRSTRLEN];
+	const void *raw;
+	size_t len;
+	int i;
+
+	len = (size_t)snprintf(text, sizeof(text), "+%s:%d:", host, port);
+	for (i = 0; i < addrs->n; i++) {
+		raw = addrs->addr[i].sa.sa_family == AF_INET ?
+		    (const void *)&addrs->addr[i].in.sin_addr :
+		    (const void *)&addrs->addr[i].in6.sin6_addr;
+		inet_ntop(addrs->addr[i].sa.sa_family, raw, one, sizeof(one));
+		len += (size_t)snprintf(text + len, sizeof(text) - len,
+		    strchr(one, ':') != NULL ? "%s[%s]" : "%s%s",
+		    i == 0 ? "" : ",", one);
+	}
+	return append(&x->resolve, text);
+}
+
+static CURLcode
+set_method(CURL *h, const struct wl_xfer_opts *o)
+{
+	const char *m = o->method, *custom = m;
+	CURLcode rc;
+
+	if (strcmp(m, "HEAD") == 0) {
+		custom = NULL;
+		rc = curl_easy_setopt(h, CURLOPT_NOBODY, 1L);
+	} else if (o->body_len > 0 || strcmp(m, "POST") == 0 ||
+	    strcmp(m, "PUT") == 0 || strcmp(m, "PATCH") == 0) {
+		if (strcmp(m, "POST") == 0)
+			custom = NULL;
+		rc = curl_easy_setopt(h, CURLOPT_POST, 1L);
+		if (rc == CURLE_OK)
+			rc = curl_easy_setopt(h, CURLOPT_POSTFIELDSIZE_LARGE,
+			    (curl_off_t)o->body_len);
+		if (rc == CURLE_OK)
+			rc = curl_easy_setopt(h, CURLOPT_POSTFIELDS,
+			    o->body_len > 0 ? o->body : "");
+	} else {
+		if (strcmp(m, "GET") == 0)
+			custom = NULL;
+		rc = curl_easy_setopt(h, CURLOPT_HTTPGET, 1L);
+	}
+	if (rc == CURLE_OK)
+		rc = curl_easy_setopt(h, CURLOPT_CUSTOMREQUEST, custom);
+	return rc;
+}
+
+static bool
+set_options(struct wl_xfer *x, const struct wl_xfer_opts *o)
+{
+	CURL *h = x->easy;
+	CURLcode rc = set_method(h, o);
+
+#define SET(option, value)						\
+	do {								\
+		if (rc == CURLE_OK)					\
+			rc = curl_easy_setopt(h, (option), (value));	\
+	} while (0)
+	SET(CURLOPT_URL, o->url);
+	SET(CURLOPT_HTTPHEADER, x->headers);
+	SET(CURLOPT_RESOLVE, x->resolve);
+	/* lets libcurl give each of several addresses its share */
+	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)x->connect_ms);
+	SET(CURLOPT_PRIVATE, x);
+	SET(CURLOPT_ERRORBUFFER, x->curl_text);
+	SET(CURLOPT_HEADERDATA, x);
+	SET(CURLOPT_WRITEDATA, x);
+	SET(CURLOPT_PREREQDATA, x);
+	SET(CURLOPT_OPENSOCKETDATA, x);
+#undef SET
+	return rc == CURLE_OK;
+}
+
+static int
+blocked(struct wl_err *e, const char *host, const char *why)
+{
+	wl_err_set(e, WL_E_UPSTREAM, "The provider's address is not allowed.");
+	return wl_err_detail(e, "%s: %s", host, why);
+}
+
+/*
+ * Where to connect, judged by the guard.
+ */
+static int
+find_addresses(const struct wl_xfer_opts *o, int64_t deadline,
+    const char **host, int *port, struct wl_addrs *addrs, struct wl_err *e)
+{
+	union wl_addr literal = { 0 };
+	bool public = o->trust == WL_TRUST_PUBLIC;
+	const char *target = *host;
+	int i, n = 0;
+
+	if (wl_client_via(o->trust, host, port)) {
+		/* the proxy looks the name up; an address we can judge */
+		if (inet_pton(AF_INET, target, &literal.in.sin_addr) == 1)
+			literal.in.sin_family = AF_INET;
+		else if (inet_pton(AF_INET6, target,
+		    &literal.in6.sin6_addr) == 1)
+			literal.in6.sin6_family = AF_INET6;
+		if (literal.sa.sa_family != 0 && !wl_guard_public(&literal.sa))
+			return blocked(e, target, "not a public address");
+		public = false;
+	}
+	if (wl_names_lookup(*host, deadline, addrs, e) == -1)
+		return -1;
+	for (i = 0; i < addrs->n; i++)
+		if (!public || wl_guard_public(&addrs->addr[i].sa))
+			addrs->addr[n++] = addrs->addr[i];
+	addrs->n = n;
+	return n > 0 ? 0 : blocked(e, target, "no public address");
+}
+
+static int64_t
+limit_ms(int64_t ms)
+{
+	return ms <= 0 ? HOUR_MS : ms < LONGEST_MS ? ms : LONGEST_MS;
+}
+
+static struct wl_xfer *
+make(const struct wl_xfer_opts *o)
+{
+	struct wl_xfer *x = calloc(1, sizeof(*x));
+
+	if (x == NULL)
+		return NULL;
+	x->owner = wl_co_self();
+	x->start_us = now_us();
+	x->connect_ms = limit_ms(o->connect_ms);
+	x->first_byte_ms = limit_ms(o->first_byte_ms);
+	x->between_ms = limit_ms(o->between_ms);
+	x->total_ms = limit_ms(o->total_ms);
+	x->limit = o->buffer > 0 ? o->buffer : BUFFER_DEFAULT;
+	wl_buf_init(&x->head, HEAD_MAX + LINES_MAX);
+	wl_buf_init(&x->front, x->limit + PIECE_MAX);
+	wl_buf_init(&x->back, x->limit + PIECE_MAX);
+	return x;
+}
+
+/*
+ * Hand X to libcurl.
+ */
+static int
+begin(struct wl_xfer *x, struct wl_pool *pool, const struct wl_xfer_opts *o)
+{
+	if ((x->easy = wl_client_handle(pool)) == NULL)
+		return -1;
+	if (!set_options(x, o) ||
+	    curl_multi_add_handle(pool->multi, x->easy) != CURLM_OK) {
+		wl_client_handle_back(pool, x->easy);
+		x->easy = NULL;
+		return -1;
+	}
+	x->pool = pool;
+	x->next = pool->xfers;
+	if (x->next != NULL)
+		x->next->prev = x;
+	pool->xfers = x;
+	arm(x);
+	return 0;
+}
+
+struct wl_xfer *
+wl_xfer_start(const struct wl_xfer_opts *o, struct wl_err *e)
+{
+	struct wl_addrs addrs;
+	struct wl_pool *pool;
+	struct wl_xfer *x;
+	const char *host;
+	bool https;
+	int port;
+
+	if (!headers_clean(o->headers)) {
+		wl_err_set(e, WL_E_INVALID_REQUEST,
+		    "A header value holds a character that is not allowed.");
+		return NULL;
+	}
+	if ((x = make(o)) == NULL)
+		goto memory;
+	if (wl_guard_split(o->url, &https, x->host, &port) == -1 ||
+	    (!https && o->trust == WL_TRUST_PUBLIC)) {
+		blocked(e, "URL", "refused by the guard");
+		goto out;
+	}
+	host = x->host;
+	if (find_addresses(o, wl_mono() + (x->connect_ms < x->total_ms ?
+	    x->connect_ms : x->total_ms), &host, &port, &addrs, e) == -1)
+		goto out;
+	if (!set_headers(x, o) || !set_addresses(x, host, port, &addrs))
+		goto memory;
+	if ((pool = wl_client_pool(o->trust)) == NULL ||
+	    begin(x, pool, o) == -1)
+		goto memory;
+	return x;
+
+memory:
+	wl_err_set(e, WL_E_UNAVAILABLE, NULL);
+	wl_err_detail(e, "no memory for a transfer, or the client is closed");
+out:
+	wl_xfer_free(x);
+	return NULL;
+}
+
+void
+wl_xfer_free(struct wl_xfer *x)
+{
+	if (x == NULL)
+		return;
+	detach(x);
+	curl_slist_free_all(x->headers);
+	curl_slist_free_all(x->resolve);
+	wl_buf_free(&x->head);
+	wl_buf_free(&x->front);
+	wl_buf_free(&x->back);
+	free(x);
+}
+
+int
+wl_xfer_wait(struct wl_xfer *x, int want, int fd, uint32_t events,
+    int64_t deadline)
+{
+	int bits, got;
+
+	x->owner = wl_co_self();
+	for (;;) {
+		bits = x->done ? WL_X_DONE : 0;
+		if ((want & WL_X_HEADERS) && x->headers_done)
+			bits |= WL_X_HEADERS;
+		if ((want & WL_X_DATA) && unread(x) > 0)
+			bits |= WL_X_DATA;
+		if (bits != 0)
+			return bits;
+		got = wl_wait(fd, (fd == -1 ? 0 : events) | WL_WOKEN,
+		    deadline);
+		if (got == -1)
+			return -1;
+		if (got == 0)
+			return WL_X_DEADLINE;
+		if (((uint32_t)got & ~WL_WOKEN) != 0)
+			return WL_X_PEER;
+	}
+}
+
+int
+wl_xfer_status(const struct wl_xfer *x)
+{
+	return x->status;
+}
+
+const char *
+wl_xfer_header(const struct wl_xfer *x, const char *name)
+{
+	const char *p = x->head.p, *end = p + x->head.len;
+	size_t n = strlen(name);
+
+	while (x->head.len > 0 && p < end) {
+		if (strncasecmp(p, name, n) == 0 && p[n] == ':')
+			return p + n + 1 + strspn(p + n + 1, " \t");
+		p += strlen(p) + 1;
+	}
+	return NULL;
+}
+
+static void
+empty(struct wl_buf *b)
+{
+	if (b->cap > KEEP_MAX) {
+		size_t limit = b->limit;
+
+		wl_buf_free(b);
+		wl_buf_init(b, limit);
+	} else {
+		wl_buf_reset(b);
+	}
+}
+
+struct wl_str
+wl_xfer_peek(struct wl_xfer *x)
+{
+	struct wl_buf spare;
+
+	if (x->taken == x->front.len) {
+		empty(&x->front);
+		x->taken = 0;
+		spare = x->front;
+		x->front = x->back;
+		x->back = spare;
+	} else if (x->back.len > 0) {
+		wl_buf_drop(&x->front, x->taken);
+		x->taken = 0;
+		wl_buf_add(&x->front, x->back.p, x->back.len);
+		if (x->front.failed)
+			wl_xfer_finished(x, WL_FAULT_MEMORY, CURLE_OK);
+		else
+			empty(&x->back);
+	}
+	if (x->front.len == 0)
+		return WL_STR("");
+	return (struct wl_str){ x->front.p + x->taken,
+	    x->front.len - x->taken };
+}
+
+void
+wl_xfer_take(struct wl_xfer *x, size_t len)
+{
+	size_t have = x->front.len - x->taken;
+
+	x->taken += len < have ? len : have;
+	if (x->paused && !x->done && unread(x) <= x->limit / 2)
+		wl_client_unpause(x);
+}
+
+static int
+timed_out(struct wl_err *e, const struct wl_xfer *x, const char *which)
+{
+	wl_err_set(e, WL_E_UPSTREAM_TIMEOUT,
+	    "The provider did not answer in time (%s).", which);
+	return wl_err_detail(e, "%s: %s timeout", x->host, which);
+}
+
+static int
+curl_error(const struct wl_xfer *x, struct wl_err *e)
+{
+	const char *text = x->curl_text[0] != '\0' ? x->curl_text :
+	    curl_easy_strerror(x->result);
+
+	switch ((int)x->result) {
+	case CURLE_OPERATION_TIMEDOUT:
+		return timed_out(e, x, "connect");
+	case CURLE_PARTIAL_FILE:
+	case CURLE_WEIRD_SERVER_REPLY:
+	case CURLE_UNSUPPORTED_PROTOCOL:
+	case CURLE_BAD_CONTENT_ENCODING:
+	case CURLE_HTTP2:
+	case CURLE_HTTP2_STREAM:
+		wl_err_set(e, WL_E_UPSTREAM_INVALID, NULL);
+		break;
+	case CURLE_OUT_OF_MEMORY:
+		wl_err_set(e, WL_E_UNAVAILABLE, NULL);
+		break;
+	default:
+		wl_err_set(e, WL_E_UPSTREAM, x->headers_done ?
+		    "The provider broke the connection." :
+		    "The provider could not be reached.");
+		break;
+	}
+	return wl_err_detail(e, "%s: %s", x->host, text);
+}
+
+int
+wl_xfer_error(struct wl_xfer *x, struct wl_err *e)
+{
+	switch (x->fault) {
+	case WL_FAULT_NONE:
+		return 0;
+	case WL_FAULT_CONNECT:
+		return timed_out(e, x, "connect");
+	case WL_FAULT_FIRST_BYTE:
+		return timed_out(e, x, "first byte");
+	case WL_FAULT_BETWEEN:
+		return timed_out(e, x, "between bytes");
+	case WL_FAULT_TOTAL:
+		return timed_out(e, x, "total");
+	case WL_FAULT_HEADERS:
+		wl_err_set(e, WL_E_UPSTREAM_INVALID, NULL);
+		return wl_err_detail(e, "%s: headers too large", x->host);
+	case WL_FAULT_MEMORY:
+		return wl_err_set(e, WL_E_UNAVAILABLE, NULL);
+	case WL_FAULT_CLOSED:
+		wl_err_set(e, WL_E_UNAVAILABLE, NULL);
+		return wl_err_detail(e, "%s: the client was closed", x->host);
+	case WL_FAULT_CURL:
+		return curl_error(x, e);
+	}
+	return -1;
+}
+
+void
+wl_xfer_times(const struct wl_xfer *x, struct wl_xfer_times *t)
+{
+	t->connect = x->connect_us == 0 ? -1 : x->connect_us - x->start_us;
+	t->first_byte = x->first_us == 0 ? -1 : x->first_us - x->start_us;
+	t->total = x->done_us == 0 ? -1 : x->done_us - x->start_us;
+	t->reused = x->reused;
+}
+
+/*
+ * Read X to its end into B.
+ */
+static int
+read_all(struct wl_xfer *x, size_t max, struct wl_buf *b, struct wl_err *e)
+{
+	struct wl_str s;
+	int bits = 0;
+
+	while (!(bits & WL_X_DONE) || (bits & WL_X_DATA)) {
+		/* the transfer has its own limits, all shorter */
+		bits = wl_xfer_wait(x, WL_X_DATA, -1, 0,
+		    wl_mono() + 2 * LONGEST_MS);
+		if (bits == -1)
+			return wl_err_set(e, WL_E_CLIENT_CLOSED, NULL);
+		s = wl_xfer_peek(x);
+		if (s.len > max - b->len) {
+			wl_err_set(e, WL_E_UPSTREAM_INVALID, NULL);
+			return wl_err_detail(e, "%s: longer than %zu bytes",
+			    x->host, max);
+		}
+		wl_buf_add(b, s.p, s.len);
+		wl_xfer_take(x, s.len);
+	}
+	return wl_xfer_error(x, e);
+}
+
+int
+wl_fetch(struct wl_arena *a, const struct wl_xfer_opts *o, size_t max,
+    struct wl_str *body, struct wl_err *e)
+{
+	struct wl_xfer *x = wl_xfer_start(o, e);
+	struct wl_buf b;
+	int rc = -1;
+
+	if (x == NULL)
+		return -1;
+	wl_buf_init(&b, max + 1);
+	if (read_all(x, max, &b, e) == 0) {
+		body->len = b.len;
+		body->p = wl_arena_dup(a, b.p, b.len);
+		rc = x->status;
+		if (b.failed || body->p == NULL)
+			rc = wl_err_set(e, WL_E_UNAVAILABLE, NULL);
+	}
+	wl_buf_free(&b);
+	wl_xfer_free(x);
+	return rc;
+}
