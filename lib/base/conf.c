@@ -337,9 +337,12 @@ strip(struct wl_str line)
 		if (line.p[i] == '#' && (i == 0 || line.p[i - 1] == ' ' ||
 		    line.p[i - 1] == '\t'))
 			line.len = i;
-	if (line.len > 0 && line.p[line.len - 1] == '\r')
+	line = wl_str_trim(line);
+	while (line.len > 0 && line.p[line.len - 1] == '\r') {
 		line.len--;
-	return wl_str_trim(line);
+		line = wl_str_trim(line);
+	}
+	return line;
 }
 
 static int
@@ -365,6 +368,8 @@ file_line(struct wl_conf *c, struct wl_str line, const char *where,
 		    where, r->name);
 	seen->row[r - wl_conf_table] = true;
 	line = wl_str_trim(line);
+	if (line.len > 0 && line.p[0] == '#')
+		line.len = 0;	/* a comment right behind the '=' */
 	if ((value = strndup(line.len == 0 ? "" : line.p, line.len)) == NULL)
 		return wl_err_set(e, WL_E_INTERNAL, "out of memory");
 	ret = set(c, r, value, where, e);
@@ -674,26 +679,25 @@ print_scaled(FILE *f, int64_t v, const int64_t *scales, const char *const *units
 
 /*
  * A URL or keyword string with its password masked: what stands between the
- * user's name and the last '@' before the path, and any password=... in it.
+ * user's name and the last '@' of a URL, and the value of any password=... in
+ * either.  Better too much than too little.
  */
 static void
 print_masked(FILE *f, const char *s)
 {
-	const char *slashes = strstr(s, "://"), *p = s, *at, *colon, *pw;
-	size_t host;
+	const char *slashes = strstr(s, "://"), *p = s, *at, *colon;
 
 	if (slashes != NULL) {
 		p = slashes + 3;
-		host = strcspn(p, "/?");
-		at = memrchr(p, '@', host);
+		at = memrchr(p, '@', strcspn(p, "?"));
 		colon = at == NULL ? NULL : memchr(p, ':', (size_t)(at - p));
 		if (colon != NULL) {
 			fprintf(f, "%.*s:***", (int)(colon - s), s);
 			s = p = at;
 		}
 	}
-	for (; (pw = strstr(p, "password")) != NULL; s = p) {
-		p = pw + strlen("password");
+	while ((p = strstr(p, "password")) != NULL) {
+		p += strlen("password");
 		p += strspn(p, " ");
 		if (*p != '=')
 			continue;
@@ -702,7 +706,7 @@ print_masked(FILE *f, const char *s)
 		if (*p == '\'')
 			for (p++; *p != '\0' && *p != '\''; p++)
 				p += *p == '\\' && p[1] != '\0';
-		p += strcspn(p, slashes == NULL ? " " : "&");
+		s = p += strcspn(p, slashes == NULL ? " " : "&");
 	}
 	fputs(s, f);
 }

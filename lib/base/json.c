@@ -23,6 +23,7 @@ _Static_assert(WL_JSON_DEPTH <= 64, "a bit for each level");
  */
 struct cursor {
 	const char	*p, *end;
+	bool		 nul;		/* met an escaped NUL */
 };
 
 static void
@@ -91,6 +92,7 @@ skip_escape(struct cursor *c)
 		for (i = 0; i < 4; i++)
 			if (!is_hex(*c->p++))
 				return false;
+		c->nul |= memcmp(c->p - 4, "0000", 4) == 0;
 		return true;
 	}
 	return false;
@@ -284,7 +286,8 @@ scalar(struct scanner *s)
 		return WL_JSON_SYNTAX;
 	if (name && *s->c.p != '"')
 		return WL_JSON_SYNTAX;
-	if (!skip_scalar(&s->c))
+	s->c.nul = false;
+	if (!skip_scalar(&s->c) || (name && s->c.nul))
 		return WL_JSON_SYNTAX;
 	s->expect = name ? COLON : MORE;
 	return WL_JSON_OK;
@@ -294,7 +297,7 @@ enum wl_json_fault
 wl_json_scan(const char *p, size_t len, size_t max_tokens)
 {
 	struct scanner s = {
-		.c = { p, p + len }, .expect = VALUE, .max_tokens = max_tokens
+		.c = { p, p + len, false }, .expect = VALUE, .max_tokens = max_tokens
 	};
 	enum wl_json_fault fault;
 
@@ -375,7 +378,8 @@ parse_apart(void *arg)
 }
 
 /*
- * A tokener is not shared between threads, and costs three allocations.
+ * Each thread keeps a tokener.  After a failure it is dropped: a reset leaves
+ * half a surrogate pair in it, for the next text to begin with.
  */
 static void
 parse_here(struct job *j)
@@ -386,6 +390,10 @@ parse_here(struct job *j)
 		return;
 	j->tok = own;
 	parse(j);
+	if (!j->ok) {
+		json_tokener_free(own);
+		own = NULL;
+	}
 }
 
 static void
@@ -645,7 +653,7 @@ bool
 wl_json_find(const char *p, size_t len, const char *key, size_t *off,
     size_t *vlen, bool *dup)
 {
-	struct cursor c = { p, p + len };
+	struct cursor c = { p, p + len, false };
 	const char *name, *name_end, *value;
 	bool found = false, again = false;
 

@@ -29,7 +29,9 @@ enum wl_json_fault {
 /*
  * One pass over P without allocation: strict RFC 8259 grammar, UTF-8, depth
  * and number of structural tokens ({}[],:) at most MAX_TOKENS.  An escaped
- * half of a surrogate pair is let pass; json-c reads it as U+FFFD.
+ * half of a surrogate pair is let pass; json-c reads it as U+FFFD.  A name
+ * with an escaped NUL is a syntax error, though the RFC allows it: json-c
+ * would cut the name there, and read another member than the next reader.
  */
 enum wl_json_fault wl_json_scan(const char *p, size_t len, size_t max_tokens);
 

@@ -350,6 +350,8 @@ test_masked(void)
 		"host=h password = SECRET dbname=d",
 		"host=h password='SE CR\\'ET' dbname=d",
 		"host=h sslpassword=SECRET",
+		"postgresql://app:SEC/RET@host/db",
+		"host=password user=u password=SECRET passwordx=1 password=SECRET",
 	};
 	struct wl_conf c;
 	char text[256], *out;
@@ -373,7 +375,14 @@ test_masked(void)
 	CU_ASSERT_PTR_NULL(strstr(out, "SECRET"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(out, "http://u:***@p:1\n"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(out,
-	    "database_url = postgresql://app@h:5432/d?sslmode=require\n"));
+	    "\ndatabase_url = postgresql://app@h:5432/d?sslmode=require\n"));
+	free(out);
+	wl_conf_free(&c);
+	CU_ASSERT_EQUAL_FATAL(load(&c,
+	    "database_url = host=password passwordx=1 password=S user=u\n"), 0);
+	out = printed(&c);
+	CU_ASSERT_PTR_NOT_NULL(strstr(out,
+	    "\ndatabase_url = host=password passwordx=1 password=*** user=u\n"));
 	free(out);
 	wl_conf_free(&c);
 }

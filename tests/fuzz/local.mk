@@ -1,0 +1,96 @@
+# A fuzz target is tests/fuzz/fuzz_NAME.c with LLVMFuzzerTestOneInput(), a
+# corpus in tests/fuzz/corpus/NAME/, and two lines here.  The files of the
+# corpus are listed below.  "make check" replays them; configured with
+# CC=clang and --enable-fuzz, "make fuzz" looks for new ones.
+FUZZ_TARGETS =
+FUZZ_TARGETS += tests/fuzz/fuzz_clock_parse
+tests_fuzz_fuzz_clock_parse_LDADD = $(FUZZ_LIBS)
+FUZZ_TARGETS += tests/fuzz/fuzz_conf
+tests_fuzz_fuzz_conf_LDADD = $(FUZZ_LIBS)
+FUZZ_TARGETS += tests/fuzz/fuzz_journal
+tests_fuzz_fuzz_journal_LDADD = $(FUZZ_LIBS)
+FUZZ_TARGETS += tests/fuzz/fuzz_json_scan
+tests_fuzz_fuzz_json_scan_LDADD = $(FUZZ_LIBS)
+FUZZ_TARGETS += tests/fuzz/fuzz_percent
+tests_fuzz_fuzz_percent_LDADD = $(FUZZ_LIBS)
+
+check_PROGRAMS += $(FUZZ_TARGETS)
+EXTRA_DIST += tests/fuzz/fuzz.h
+
+if FUZZ
+FUZZ_LIBS = -fsanitize=fuzzer $(WL_LIBS)
+else
+check_LIBRARIES += libwlreplay.a
+libwlreplay_a_SOURCES = tests/fuzz/replay_main.c
+FUZZ_LIBS = libwlreplay.a $(WL_LIBS)
+TESTS += $(FUZZ_TARGETS)
+endif
+
+# libFuzzer writes its finds into the first folder
+FUZZ_SECONDS = 60
+fuzz: $(FUZZ_TARGETS)
+	@set -e; for t in $(FUZZ_TARGETS); do \
+		$(MKDIR_P) $$t.found; \
+		./$$t -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 \
+			-artifact_prefix=$$t.found/ -print_final_stats=1 \
+			$$t.found $(srcdir)/tests/fuzz/corpus/$${t#tests/fuzz/fuzz_}; \
+	done
+.PHONY: fuzz
+
+FUZZ_CORPUS = \
+	tests/fuzz/corpus/clock_parse/bad_day \
+	tests/fuzz/corpus/clock_parse/early \
+	tests/fuzz/corpus/clock_parse/fraction \
+	tests/fuzz/corpus/clock_parse/late \
+	tests/fuzz/corpus/clock_parse/leap_day \
+	tests/fuzz/corpus/clock_parse/leap_second \
+	tests/fuzz/corpus/clock_parse/offset \
+	tests/fuzz/corpus/clock_parse/utc \
+	tests/fuzz/corpus/conf/bad_value \
+	tests/fuzz/corpus/conf/empty \
+	tests/fuzz/corpus/conf/hash \
+	tests/fuzz/corpus/conf/keywords \
+	tests/fuzz/corpus/conf/no_equals \
+	tests/fuzz/corpus/conf/password \
+	tests/fuzz/corpus/conf/sizes \
+	tests/fuzz/corpus/conf/twice \
+	tests/fuzz/corpus/conf/typical \
+	tests/fuzz/corpus/conf/unknown \
+	tests/fuzz/corpus/conf/words \
+	tests/fuzz/corpus/journal/empty \
+	tests/fuzz/corpus/journal/flipped \
+	tests/fuzz/corpus/journal/huge \
+	tests/fuzz/corpus/journal/three \
+	tests/fuzz/corpus/journal/torn \
+	tests/fuzz/corpus/journal/zeros \
+	tests/fuzz/corpus/json_scan/bad_utf8 \
+	tests/fuzz/corpus/json_scan/chat \
+	tests/fuzz/corpus/json_scan/comment \
+	tests/fuzz/corpus/json_scan/control \
+	tests/fuzz/corpus/json_scan/deep \
+	tests/fuzz/corpus/json_scan/empty_key \
+	tests/fuzz/corpus/json_scan/escaped_key \
+	tests/fuzz/corpus/json_scan/escapes \
+	tests/fuzz/corpus/json_scan/leading_zero \
+	tests/fuzz/corpus/json_scan/nan \
+	tests/fuzz/corpus/json_scan/nested \
+	tests/fuzz/corpus/json_scan/nul_in_name \
+	tests/fuzz/corpus/json_scan/null \
+	tests/fuzz/corpus/json_scan/number \
+	tests/fuzz/corpus/json_scan/numbers \
+	tests/fuzz/corpus/json_scan/points \
+	tests/fuzz/corpus/json_scan/quotes \
+	tests/fuzz/corpus/json_scan/string \
+	tests/fuzz/corpus/json_scan/trailing_comma \
+	tests/fuzz/corpus/json_scan/words \
+	tests/fuzz/corpus/json_scan/zeros \
+	tests/fuzz/corpus/percent/bad \
+	tests/fuzz/corpus/percent/mixed \
+	tests/fuzz/corpus/percent/nul \
+	tests/fuzz/corpus/percent/plain \
+	tests/fuzz/corpus/percent/short \
+	tests/fuzz/corpus/percent/slash \
+	tests/fuzz/corpus/percent/space \
+	tests/fuzz/corpus/percent/twice \
+	tests/fuzz/corpus/percent/utf8
+EXTRA_DIST += $(FUZZ_CORPUS)
