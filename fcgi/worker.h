@@ -9,12 +9,19 @@
 #include <stdint.h>
 
 struct wl_conf;
+struct wl_err;
 struct wl_io;
 
 /*
  * What all requests of this process share.  Set up by wl_worker_run().
  */
 struct wl_worker {
+	/*
+	 * A request takes this pointer once, when it begins: SIGHUP puts
+	 * another one here and the old one lives until its requests are over.
+	 * What is read at the start only (stores, spool, client, listen)
+	 * keeps its old value.
+	 */
 	struct wl_conf		*conf;
 	struct wl_journal	*journal;
 	struct wl_keyring	*keyring;	/* NULL when not configured */
@@ -22,21 +29,26 @@ struct wl_worker {
 	bool			 stopping;
 	uint64_t		 requests;	/* running now */
 	uint64_t		 served;
+	uint64_t		 connections;	/* open now, idle ones too */
+	/* Fill a zeroed struct as at the start; NULL: SIGHUP keeps it. */
+	int			(*load)(struct wl_conf *c, struct wl_err *e);
 };
 
 extern struct wl_worker wl_worker;
 
 /*
- * Serve requests from the listening descriptor FD until SIGTERM (running
- * requests finish within drain_deadline); FD -1: one request as plain CGI.
- * Runs the loop.  Returns the exit status.
+ * Serve requests from the listening descriptor FD, which is made
+ * non-blocking, until SIGTERM or SIGUSR1 (running requests finish within
+ * drain_deadline, a second signal ends them at once); FD -1: one request as
+ * plain CGI on descriptors 0 and 1.  Runs the loop.  CONF stays the caller's
+ * and must live until the end.  Returns the exit status.
  */
 int wl_worker_run(struct wl_conf *conf, int fd);
 
 /*
  * Bind what --listen says ("unix:/path", "/path", "127.0.0.1:9000"), start N
- * processes that serve it and restart one that dies, until SIGTERM; SIGHUP is
- * passed on.  Returns the exit status.
+ * processes (0: one for each processor) that serve it and restart one that
+ * dies, until SIGTERM; SIGHUP is passed on.  Returns the exit status.
  */
 int wl_master_run(struct wl_conf *conf, const char *listen, int n);
 

@@ -15,7 +15,6 @@
 
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
-#include "lib/base/log.h"
 #include "lib/base/wait.h"
 #include "lib/http/guard.h"
 
@@ -36,7 +35,7 @@ static struct {
 	struct wl_xfer	*first_queued, **last_queued;
 	struct wl_xfer	*catching;
 	size_t		 budget;	/* of catch-up in this turn */
-	struct wl_timer	 pump;
+	struct wl_defer	 pump;
 } client;
 
 struct wl_pool *
@@ -130,14 +129,32 @@ on_timer(void *arg)
 	act(arg, CURL_SOCKET_TIMEOUT, 0);
 }
 
+static void
+on_kick(void *arg)
+{
+	struct wl_pool *pool = arg;
+
+	if (!pool->kicked)
+		return;
+	pool->kicked = false;
+	act(pool, CURL_SOCKET_TIMEOUT, 0);
+}
+
+/*
+ * "At once" is the end of this turn, not a timer that may fire again and
+ * again in the same one.
+ */
 static int
 on_timer_change(CURLM *multi, long ms, void *arg)
 {
 	struct wl_pool *pool = arg;
 
 	(void)multi;
-	if (ms < 0) {
+	pool->kicked = ms == 0;
+	if (ms <= 0) {
 		wl_timer_clear(&pool->timer);
+		if (ms == 0)
+			wl_defer(&pool->kick, on_kick, pool);
 		return 0;
 	}
 	return wl_timer_set(&pool->timer, wl_mono() + ms, on_timer, pool);
@@ -195,18 +212,8 @@ resume(struct wl_xfer *x)
 		wl_xfer_finished(x, WL_FAULT_CURL, rc);
 }
 
-static void pump(void *arg);
-
-static void
-pump_next_turn(void)
-{
-	/* a timer that is due already runs in the next turn */
-	if (wl_timer_set(&client.pump, wl_mono(), pump, NULL) == -1)
-		wl_log(WL_ERROR, "client.timer", "no memory for a timer");
-}
-
 /*
- * Once a turn while somebody catches up.
+ * At the end of every turn while somebody catches up.
  */
 static void
 pump(void *arg)
@@ -219,7 +226,7 @@ pump(void *arg)
 	while (client.budget > 0 && (x = dequeue()) != NULL)
 		resume(x);
 	if (client.first_queued != NULL || client.catching != NULL)
-		pump_next_turn();
+		wl_defer(&client.pump, pump, NULL);
 }
 
 void
@@ -231,7 +238,7 @@ wl_client_unpause(struct wl_xfer *x)
 	x->next_queued = NULL;
 	*client.last_queued = x;
 	client.last_queued = &x->next_queued;
-	pump_next_turn();
+	wl_defer(&client.pump, pump, NULL);
 }
 
 void
@@ -339,11 +346,16 @@ wl_client_handle_back(struct wl_pool *pool, CURL *easy)
 	pool->idle[pool->nidle++] = easy;
 }
 
+/*
+ * The deferred calls are left alone: one may be queued in this very turn.
+ */
 static int
 open_pool(struct wl_pool *pool, enum wl_trust trust, long connections)
 {
-	memset(pool, 0, sizeof(*pool));
 	pool->trust = trust;
+	pool->kicked = false;
+	pool->xfers = NULL;
+	pool->nidle = 0;
 	if ((pool->multi = curl_multi_init()) == NULL)
 		return -1;
 	curl_multi_setopt(pool->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
@@ -384,7 +396,7 @@ wl_client_open(const struct wl_conf *conf, struct wl_err *e)
 	if (!initialised && curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return wl_err_set(e, WL_E_INTERNAL, "libcurl does not start");
 	initialised = true;
-	memset(&client, 0, sizeof(client));
+	client.first_queued = client.catching = NULL;
 	client.last_queued = &client.first_queued;
 	if (set_proxy(conf->upstream_proxy, e) == -1)
 		return -1;
@@ -416,6 +428,7 @@ close_pool(struct wl_pool *pool)
 		curl_easy_cleanup(pool->idle[--pool->nidle]);
 	curl_multi_cleanup(pool->multi);
 	wl_timer_clear(&pool->timer);
+	pool->kicked = false;
 	pool->multi = NULL;
 }
 
@@ -428,6 +441,5 @@ wl_client_close(void)
 		return;
 	for (i = 0; i < WL_TRUST_MAX; i++)
 		close_pool(&client.pool[i]);
-	wl_timer_clear(&client.pump);
 	client.open = false;
 }

@@ -19,6 +19,8 @@
 struct wl_pool {
 	CURLM		*multi;
 	struct wl_timer	 timer;		/* that libcurl asked for */
+	struct wl_defer	 kick;		/* the same, for at once */
+	bool		 kicked;
 	struct wl_xfer	*xfers;		/* that run */
 	CURL		*idle[WL_CLIENT_IDLE];
 	size_t		 nidle;

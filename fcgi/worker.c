@@ -1,0 +1,745 @@
+/*
+ * The worker: accepts connections, runs a coroutine for each, and ends in
+ * good order.  Idle kept connections are parked coroutines that hold nothing
+ * but their descriptor.
+ */
+#include "config.h"
+#include "fcgi/worker.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "fcgi/io_cgi.h"
+#include "fcgi/io_fcgx.h"
+#include "fcgi/serve.h"
+#include "lib/base/arena.h"
+#include "lib/base/co.h"
+#include "lib/base/conf.h"
+#include "lib/base/err.h"
+#include "lib/base/journal.h"
+#include "lib/base/log.h"
+#include "lib/base/loop.h"
+#include "lib/base/secret.h"
+#include "lib/base/wait.h"
+#include "lib/http/client.h"
+#include "lib/http/guard.h"
+#include "lib/http/io.h"
+
+/* Waits that a wake or a signal ends are looked at again this often. */
+#define LONG_MS		((int64_t)3600 * 1000)
+/* A connection that has not sent anything yet. */
+#define FRESH_MS	((int64_t)60 * 1000)
+/* The same, when we are stopping: its request may be on the way. */
+#define FRESH_STOP_MS	1000
+/* What a cancelled request may still take. */
+#define CANCEL_MS	5000
+/* Apache kills a CGI program 3 s after it asked it to end. */
+#define CGI_GONE_MS	1500
+#define ARENAS		64
+#define SLOW_LOG_MS	1000
+
+struct wl_worker wl_worker;
+
+/*
+ * A configuration and how many requests use it.
+ */
+struct generation {
+	struct wl_conf	*conf;
+	uint64_t	 users;
+	bool		 ours;		/* freed when nobody uses it */
+};
+
+struct conn {
+	struct conn		*prev, *next;
+	struct conn		*next_waiting;
+	struct wl_co		*co;
+	struct wl_io_fcgx	*io;
+	bool			 used;		/* has carried a request */
+	bool			 idle;		/* waits for one */
+	bool			 waiting;	/* has one, waits for a slot */
+	int64_t			 since;
+};
+
+static struct {
+	int			 listen_fd;
+	int			 signal_fd;
+	int			 status;
+	bool			 hurry;		/* signalled twice */
+	struct generation	*conf;
+	struct conn		*conns;
+	struct conn		*first_waiting, **last_waiting;
+	uint64_t		 idle;		/* kept connections */
+	bool			 want_room;	/* the acceptor waits for some */
+	struct wl_co		*main, *acceptor, *signals, *ticker, *request;
+	struct wl_arena		*arena[ARENAS];
+	size_t			 narena;
+	const char		*addresses;	/* FCGI_WEB_SERVER_ADDRS */
+} w;
+
+static void
+release_conf(struct generation *g)
+{
+	if (g == NULL || g->users > 0 || g == w.conf)
+		return;
+	if (g->ours) {
+		wl_conf_free(g->conf);
+		free(g->conf);
+	}
+	free(g);
+}
+
+static int
+use_conf(struct wl_conf *conf, bool ours)
+{
+	struct generation *g = calloc(1, sizeof(*g)), *old = w.conf;
+
+	if (g == NULL)
+		return -1;
+	g->conf = conf;
+	g->ours = ours;
+	w.conf = g;
+	wl_worker.conf = conf;
+	release_conf(old);
+	return 0;
+}
+
+static struct wl_arena *
+take_arena(void)
+{
+	if (w.narena > 0)
+		return w.arena[--w.narena];
+	return wl_arena_new((size_t)wl_worker.conf->request_memory);
+}
+
+static void
+give_arena(struct wl_arena *a)
+{
+	wl_arena_reset(a);
+	if (w.narena == ARENAS)
+		wl_arena_free(a);
+	else
+		w.arena[w.narena++] = a;
+}
+
+/*
+ * Serve the request that IO carries.  Returns false when memory is out.
+ */
+static bool
+serve(struct wl_io *io)
+{
+	struct generation *g = w.conf;
+	struct wl_arena *a = take_arena();
+
+	if (a == NULL) {
+		wl_log(WL_ERROR, "worker.memory", "no memory for a request");
+		return false;
+	}
+	g->users++;
+	wl_serve(io, a);
+	g->users--;
+	give_arena(a);
+	wl_worker.served++;
+	release_conf(g);
+	return true;
+}
+
+/*
+ * Connections.
+ */
+
+static void
+wake(struct wl_co *co)
+{
+	if (co != NULL)
+		wl_wake(co);
+}
+
+/*
+ * There may be room for another connection.
+ */
+static void
+room_made(void)
+{
+	if (w.want_room)
+		wake(w.acceptor);
+}
+
+static bool
+full(void)
+{
+	return wl_worker.requests >= (uint64_t)wl_worker.conf->max_requests;
+}
+
+/*
+ * Wait for the next request on C.  Returns whether there is something to
+ * read.
+ */
+static bool
+await_request(struct conn *c)
+{
+	int64_t deadline;
+	int got;
+
+	c->idle = true;
+	c->since = wl_mono();
+	w.idle += c->used;
+	room_made();
+	do {
+		deadline = c->since + (c->used ? LONG_MS : FRESH_MS);
+		if (wl_worker.stopping)
+			deadline = c->used ? 0 : wl_mono() + FRESH_STOP_MS;
+		got = wl_io_fcgx_idle(c->io, deadline);
+	} while (got == 0 && wl_mono() < deadline);
+	w.idle -= c->used;
+	c->idle = false;
+	return got == 1;
+}
+
+static void
+wake_waiting(void)
+{
+	if (w.first_waiting != NULL)
+		wl_wake(w.first_waiting->co);
+}
+
+/*
+ * A kept connection can bring a request when all slots are taken.
+ */
+static bool
+take_slot(struct conn *c)
+{
+	struct conn **link;
+	int got = 1;
+
+	if (full() || w.first_waiting != NULL) {
+		c->waiting = true;
+		c->next_waiting = NULL;
+		*w.last_waiting = c;
+		w.last_waiting = &c->next_waiting;
+		while (got != -1 && (full() || w.first_waiting != c))
+			got = wl_wait(-1, WL_WOKEN, wl_mono() + LONG_MS);
+		for (link = &w.first_waiting; *link != c;
+		    link = &(*link)->next_waiting)
+			;
+		if ((*link = c->next_waiting) == NULL)
+			w.last_waiting = link;
+		c->waiting = false;
+	}
+	if (got != -1)
+		wl_worker.requests++;
+	if (!full())
+		wake_waiting();
+	return got != -1;
+}
+
+static void
+give_slot(void)
+{
+	wl_worker.requests--;
+	wake_waiting();
+	room_made();
+}
+
+static bool
+serve_one(struct conn *c)
+{
+	struct wl_io *io = wl_io_fcgx_accept(c->io);
+
+	if (io == NULL || !serve(io))
+		return false;
+	return wl_io_fcgx_end(c->io);
+}
+
+static void
+connection(void *arg)
+{
+	struct conn *c = arg;
+	bool keep = true;
+
+	while (keep && !wl_co_cancelled() && await_request(c) &&
+	    take_slot(c)) {
+		keep = serve_one(c) && !wl_worker.stopping;
+		c->used = true;
+		give_slot();
+	}
+	wl_io_fcgx_close(c->io);
+	if (c->prev != NULL)
+		c->prev->next = c->next;
+	else
+		w.conns = c->next;
+	if (c->next != NULL)
+		c->next->prev = c->prev;
+	free(c);
+	wl_worker.connections--;
+	room_made();
+	if (wl_worker.stopping)
+		wake(w.main);
+}
+
+static void
+add_connection(int fd)
+{
+	struct conn *c = calloc(1, sizeof(*c));
+
+	if (c == NULL || (c->io = wl_io_fcgx_open(fd)) == NULL) {
+		wl_log(WL_ERROR, "worker.memory",
+		    "no memory for a connection");
+		close(fd);
+		free(c);
+		return;
+	}
+	c->next = w.conns;
+	if (c->next != NULL)
+		c->next->prev = c;
+	w.conns = c;
+	wl_worker.connections++;
+	if ((c->co = wl_co_spawn("connection", connection, c)) != NULL)
+		return;
+	wl_log(WL_ERROR, "worker.memory", "no stack for a connection");
+	w.conns = c->next;
+	if (w.conns != NULL)
+		w.conns->prev = NULL;
+	wl_worker.connections--;
+	wl_io_fcgx_close(c->io);
+	free(c);
+}
+
+/*
+ * Accepting.
+ */
+
+/*
+ * Whether the web server at SS may talk to us (FastCGI specification, 3.2).
+ */
+static bool
+peer_allowed(const struct sockaddr_storage *ss)
+{
+	const struct sockaddr_in6 *in6 = (const void *)ss;
+	const struct sockaddr_in *in = (const void *)ss;
+	char text[INET6_ADDRSTRLEN];
+	const void *raw = &in->sin_addr;
+
+	if (w.addresses == NULL ||
+	    (ss->ss_family != AF_INET && ss->ss_family != AF_INET6))
+		return true;
+	if (ss->ss_family == AF_INET6)
+		raw = &in6->sin6_addr;
+	return inet_ntop(ss->ss_family, raw, text, sizeof(text)) != NULL &&
+	    wl_guard_addr_in(text, w.addresses);
+}
+
+static void
+accept_one(void)
+{
+	struct sockaddr_storage ss = { 0 };
+	socklen_t len = sizeof(ss);
+	int fd, on = 1;
+
+	fd = accept4(w.listen_fd, (struct sockaddr *)&ss, &len,
+	    SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd == -1) {
+		/* another process was faster, or the peer has gone again */
+		if (errno == EAGAIN || errno == EINTR ||
+		    errno == ECONNABORTED)
+			return;
+		wl_log(WL_ERROR, "worker.accept", "%s", strerror(errno));
+		wl_sleep(100);
+		return;
+	}
+	if (!peer_allowed(&ss)) {
+		close(fd);
+		return;
+	}
+	if (ss.ss_family != AF_UNIX)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	add_connection(fd);
+}
+
+/*
+ * Kept connections beyond what can be served are closed, the longest idle
+ * one first.
+ */
+static void
+close_idlest(void)
+{
+	struct conn *c, *idlest = NULL;
+
+	for (c = w.conns; c != NULL; c = c->next)
+		if (c->idle && c->used &&
+		    (idlest == NULL || c->since < idlest->since))
+			idlest = c;
+	if (idlest != NULL)
+		wl_co_cancel(idlest->co);
+}
+
+static void
+accept_loop(void *arg)
+{
+	int got = 0;
+
+	(void)arg;
+	while (!wl_worker.stopping && got != -1) {
+		uint64_t max = (uint64_t)wl_worker.conf->max_requests;
+
+		/* who has not sent anything yet is about to */
+		w.want_room = wl_worker.connections - w.idle >= max;
+		if (w.want_room) {
+			got = wl_wait(-1, WL_WOKEN, wl_mono() + LONG_MS);
+			continue;
+		}
+		got = wl_wait(w.listen_fd, EPOLLIN | EPOLLEXCLUSIVE,
+		    wl_mono() + LONG_MS);
+		if (got > 0 && (got & EPOLLIN)) {
+			if (wl_worker.connections >= 2 * max + 64)
+				close_idlest();
+			accept_one();
+			/* one a turn: the other processes want some too */
+			wl_co_yield();
+		}
+	}
+	w.acceptor = NULL;
+	wake(w.main);
+}
+
+/*
+ * Signals and the clock.
+ */
+
+static void
+reload(void)
+{
+	struct wl_err e = { 0 };
+	struct wl_conf *conf;
+
+	if (wl_worker.load != NULL) {
+		if ((conf = calloc(1, sizeof(*conf))) == NULL)
+			return;
+		if (wl_worker.load(conf, &e) == -1) {
+			wl_log(WL_ERROR, "worker.reload",
+			    "configuration not taken: %s", e.msg);
+			free(conf);
+		} else if (use_conf(conf, true) == -1) {
+			wl_conf_free(conf);
+			free(conf);
+		}
+	}
+	conf = wl_worker.conf;
+	if (wl_log_open(conf->log_file, (enum wl_level)wl_log_level(
+	    conf->log_level), "watchllm.fcgi") == -1)
+		wl_log(WL_ERROR, "worker.log", "cannot open the log: %s",
+		    strerror(errno));
+	wl_log(WL_INFO, "worker.reload", "done");
+}
+
+static void
+stop(void)
+{
+	struct conn *c;
+
+	if (wl_worker.stopping) {
+		w.hurry = true;
+		wake(w.main);
+		return;
+	}
+	wl_worker.stopping = true;
+	wl_log(WL_INFO, "worker.stop", "%llu requests running",
+	    (unsigned long long)wl_worker.requests);
+	if (w.acceptor != NULL)
+		wl_co_cancel(w.acceptor);
+	for (c = w.conns; c != NULL; c = c->next)
+		if (c->idle)
+			wl_wake(c->co);
+	if (wl_worker.one_request)
+		wl_io_cgi_gone();
+	wake(w.main);
+}
+
+static void
+signals(void *arg)
+{
+	struct signalfd_siginfo info;
+	int got;
+
+	(void)arg;
+	while ((got = wl_wait(w.signal_fd, EPOLLIN, wl_mono() + LONG_MS)) !=
+	    -1) {
+		if (got == 0)
+			continue;
+		while (read(w.signal_fd, &info, sizeof(info)) == sizeof(info))
+			if (info.ssi_signo == SIGHUP && !wl_worker.one_request)
+				reload();
+			else
+				stop();
+	}
+	w.signals = NULL;
+	wake(w.main);
+}
+
+static void
+tick(void *arg)
+{
+	(void)arg;
+	while (wl_sleep(wl_worker.conf->spool_sync_interval) == 0)
+		wl_journal_tick(wl_worker.journal);
+	w.ticker = NULL;
+	wake(w.main);
+}
+
+static void
+on_slow_turn(int64_t us, const char *what)
+{
+	static int64_t last;
+	static uint64_t kept_back;
+
+	if (last != 0 && wl_mono() - last < SLOW_LOG_MS) {
+		kept_back++;
+		return;
+	}
+	last = wl_mono();
+	wl_log(WL_WARN, "loop.slow", "a turn took %lld us, most of it in %s "
+	    "(%llu others not logged)", (long long)us, what,
+	    (unsigned long long)kept_back);
+	kept_back = 0;
+}
+
+/*
+ * Start and end.
+ */
+
+static int
+open_all(struct wl_conf *conf, struct wl_err *e)
+{
+	if (use_conf(conf, false) == -1)
+		return wl_err_set(e, WL_E_UNAVAILABLE, NULL);
+	wl_worker.journal = wl_journal_open(conf->spool_dir, conf->spool_max,
+	    conf->spool_segment, (enum wl_spool_sync)conf->spool_sync,
+	    conf->spool_sync_interval, e);
+	if (wl_worker.journal == NULL)
+		return -1;
+	if (conf->master_key_file[0] != '\0' && (wl_worker.keyring =
+	    wl_keyring_load(conf->master_key_file, e)) == NULL)
+		return -1;
+	if (wl_client_open(conf, e) == -1)
+		return -1;
+	return wl_serve_open(conf, e);
+}
+
+static void
+close_all(void)
+{
+	struct generation *g;
+
+	wl_serve_close();
+	wl_client_close();
+	if (wl_worker.journal != NULL)
+		wl_journal_close(wl_worker.journal);
+	wl_keyring_free(wl_worker.keyring);
+	wl_worker.journal = NULL;
+	wl_worker.keyring = NULL;
+	while (w.narena > 0)
+		wl_arena_free(w.arena[--w.narena]);
+	g = w.conf;
+	w.conf = NULL;
+	release_conf(g);
+}
+
+/*
+ * Wait until MORE() says no, or DEADLINE.
+ */
+static bool
+await_end(bool (*more)(void), int64_t deadline)
+{
+	int64_t now;
+
+	while (more() && !w.hurry && (now = wl_mono()) < deadline)
+		if (wl_wait(-1, WL_WOKEN, deadline - now < LONG_MS ?
+		    deadline : now + LONG_MS) == -1)
+			break;
+	return !more();
+}
+
+static bool
+serving(void)
+{
+	return !wl_worker.stopping;
+}
+
+static bool
+cgi_serving(void)
+{
+	return w.request != NULL && !wl_worker.stopping;
+}
+
+static bool
+busy(void)
+{
+	return wl_worker.connections > 0 || w.acceptor != NULL ||
+	    w.request != NULL;
+}
+
+static bool
+helping(void)
+{
+	return w.signals != NULL || w.ticker != NULL;
+}
+
+/*
+ * Let what runs come to its end, or make it.
+ */
+static void
+drain(int64_t ms)
+{
+	struct conn *c;
+
+	if (await_end(busy, wl_mono() + ms))
+		return;
+	wl_log(WL_WARN, "worker.cut", "%llu requests cut off",
+	    (unsigned long long)wl_worker.requests);
+	for (c = w.conns; c != NULL; c = c->next)
+		wl_co_cancel(c->co);
+	if (w.request != NULL)
+		wl_co_cancel(w.request);
+	w.hurry = false;
+	if (await_end(busy, wl_mono() + CANCEL_MS))
+		return;
+	/* nothing that waits can be left: a helper thread hangs */
+	wl_log(WL_ERROR, "worker.abandon", "requests did not end");
+	wl_journal_close(wl_worker.journal);
+	_exit(1);
+}
+
+static void
+cgi_request(void *arg)
+{
+	wl_worker.requests++;
+	if (!serve(arg))
+		w.status = 1;
+	wl_worker.requests--;
+	w.request = NULL;
+	wake(w.main);
+}
+
+/*
+ * The web server would answer a program that says nothing with an error page
+ * of its own.
+ */
+static void
+apologize(struct wl_io *io)
+{
+	static const char reply[] = "Status: 503 Service Unavailable\r\n"
+	    "Content-Type: application/json\r\nRetry-After: 10\r\n\r\n"
+	    "{\"error\":{\"message\":\"The service is temporarily unavailable."
+	    " Try again.\",\"type\":\"api_error\",\"code\":\"unavailable\"}}";
+
+	io->ops->write(io, reply, sizeof(reply) - 1);
+	io->ops->finish(io);
+}
+
+static int
+run_cgi(bool ready)
+{
+	struct wl_io *io = wl_io_cgi_open(0, 1);
+
+	if (io == NULL)
+		return 1;
+	if (!ready) {
+		apologize(io);
+	} else {
+		w.request = wl_co_spawn("request", cgi_request, io);
+		if (w.request == NULL)
+			w.status = 1;
+		await_end(cgi_serving, INT64_MAX);
+		if (w.request != NULL)
+			drain(CGI_GONE_MS);
+	}
+	wl_io_cgi_close();
+	return w.status;
+}
+
+static int
+run_fcgi(void)
+{
+	w.acceptor = wl_co_spawn("accept", accept_loop, NULL);
+	if (w.acceptor == NULL)
+		return 1;
+	wl_log(WL_INFO, "worker.start", "at most %lld requests at once",
+	    (long long)wl_worker.conf->max_requests);
+	await_end(serving, INT64_MAX);
+	drain(wl_worker.conf->drain_deadline);
+	wl_log(WL_INFO, "worker.end", "%llu requests served",
+	    (unsigned long long)wl_worker.served);
+	return w.status;
+}
+
+static int
+run(void *arg)
+{
+	struct wl_err e = { 0 };
+	bool ready;
+	int status;
+
+	wl_loop_on_slow(on_slow_turn);
+	w.main = wl_co_self();
+	w.last_waiting = &w.first_waiting;
+	w.signals = wl_co_spawn("signals", signals, NULL);
+	ready = w.signals != NULL && open_all(arg, &e) == 0;
+	if (ready)
+		ready = (w.ticker = wl_co_spawn("journal", tick, NULL)) != NULL;
+	if (!ready)
+		wl_log(WL_ERROR, "worker.open", "%s (%s)", e.msg, e.detail);
+	if (wl_worker.one_request)
+		status = run_cgi(ready);
+	else
+		status = ready ? run_fcgi() : 1;
+	if (w.signals != NULL)
+		wl_co_cancel(w.signals);
+	if (w.ticker != NULL)
+		wl_co_cancel(w.ticker);
+	w.hurry = false;
+	await_end(helping, wl_mono() + CANCEL_MS);
+	close_all();
+	return ready ? status : 1;
+}
+
+int
+wl_worker_run(struct wl_conf *conf, int fd)
+{
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+	int (*load)(struct wl_conf *, struct wl_err *) = wl_worker.load;
+	sigset_t set, before;
+	int status, flags;
+
+	memset(&w, 0, sizeof(w));
+	memset(&wl_worker, 0, sizeof(wl_worker));
+	wl_worker.load = load;
+	wl_worker.one_request = fd == -1;
+	w.listen_fd = fd;
+	w.addresses = getenv("FCGI_WEB_SERVER_ADDRS");
+	if (fd != -1 && ((flags = fcntl(fd, F_GETFL)) == -1 ||
+	    fcntl(fd, F_SETFL, flags | O_NONBLOCK) == -1))
+		return 1;
+	/* before any thread: all of them inherit this */
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, &before);
+	sigaction(SIGPIPE, &ignore, NULL);
+	w.signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (w.signal_fd == -1)
+		return 1;
+	status = wl_run(run, conf);
+	close(w.signal_fd);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return status == -1 ? 1 : status;
+}
