@@ -21,3 +21,31 @@ check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
 LDADD = $(WL_TEST_LIBS)
 endif
+
+# the scripted upstream of tests and of the sandbox
+noinst_PROGRAMS += tests/fake_llm/fake_llm
+tests_fake_llm_fake_llm_SOURCES = \
+	tests/fake_llm/admin.c tests/fake_llm/admin.h \
+	tests/fake_llm/answer.c tests/fake_llm/answer.h \
+	tests/fake_llm/body.c tests/fake_llm/body.h \
+	tests/fake_llm/buf.c tests/fake_llm/buf.h \
+	tests/fake_llm/call.h \
+	tests/fake_llm/conn.c tests/fake_llm/conn.h \
+	tests/fake_llm/embed.c tests/fake_llm/embed.h \
+	tests/fake_llm/event.c tests/fake_llm/event.h \
+	tests/fake_llm/http.c tests/fake_llm/http.h \
+	tests/fake_llm/ledger.c tests/fake_llm/ledger.h \
+	tests/fake_llm/listen.c tests/fake_llm/listen.h \
+	tests/fake_llm/main.c \
+	tests/fake_llm/openai.c tests/fake_llm/openai.h \
+	tests/fake_llm/out.c tests/fake_llm/out.h \
+	tests/fake_llm/reply.c tests/fake_llm/reply.h \
+	tests/fake_llm/request.c tests/fake_llm/request.h \
+	tests/fake_llm/rules.c tests/fake_llm/rules.h \
+	tests/fake_llm/schema.c tests/fake_llm/schema.h \
+	tests/fake_llm/script.c tests/fake_llm/script.h \
+	tests/fake_llm/stream.c tests/fake_llm/stream.h \
+	tests/fake_llm/text.c tests/fake_llm/text.h \
+	tests/fake_llm/usage.c tests/fake_llm/usage.h
+tests_fake_llm_fake_llm_LDADD = libwatchllm.a $(JSONC_LIBS) -lz -lm
+EXTRA_DIST += docs/FAKE_LLM.md tests/e2e/test_fake_llm.py

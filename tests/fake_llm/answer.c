@@ -1,0 +1,151 @@
+/*
+ * What an answer is made of: text, JSON by a schema, or tool calls.
+ */
+#include "config.h"
+
+#include "tests/fake_llm/answer.h"
+
+#include <json-c/json.h>
+
+#include "tests/fake_llm/schema.h"
+#include "tests/fake_llm/text.h"
+
+/*
+ * Put a string with its NUL among the prepared ones.
+ */
+static size_t
+keep_string(struct fake_call *call, const char *s, size_t n)
+{
+	size_t at = call->conn->made.len;
+
+	fake_buf_put(&call->conn->made, s, n);
+	fake_buf_put(&call->conn->made, "", 1);
+	return at;
+}
+
+/*
+ * The tool that TOOL_CHOICE names, -1 for none, 0 where the choice is free.
+ */
+static int64_t
+wanted_tools(struct fake_call *call, const char **name)
+{
+	struct json_object *c = fake_request_get(call->body, "tool_choice"), *fn;
+
+	*name = NULL;
+	if (json_object_is_type(c, json_type_string)) {
+		if (strcmp(json_object_get_string(c), "none") == 0)
+			return 0;
+		if (strcmp(json_object_get_string(c), "required") == 0 &&
+		    call->s.tool_calls == 0)
+			return 1;
+	}
+	if (json_object_is_type(c, json_type_object)) {
+		fn = fake_request_get(fake_request_get(c, "function"), "name");
+		if (json_object_is_type(fn, json_type_string)) {
+			*name = json_object_get_string(fn);
+			return 1;
+		}
+	}
+	return call->s.tool_calls;
+}
+
+static void
+add_tool(struct fake_call *call, const char *name, struct json_object *schema)
+{
+	struct fake_part *p = &call->parts[call->n_parts++];
+	struct fake_buf *made = &call->conn->made;
+
+	p->tool = p->fixed = true;
+	p->name = keep_string(call, name, strlen(name));
+	p->data = made->len;
+	fake_schema_instance(made, schema, call->hash);
+	p->len = (int64_t)(made->len - p->data);
+}
+
+int
+fake_answer_tools(struct fake_call *call, struct fake_fail *f)
+{
+	struct json_object *tools = fake_request_get(call->body, "tools");
+	const char *only;
+	int64_t want = wanted_tools(call, &only);
+	size_t n, i;
+
+	if (tools == NULL)
+		return 0;
+	if (!json_object_is_type(tools, json_type_array))
+		return fake_request_bad(f, "tools", "'tools' must be an array.");
+	n = json_object_array_length(tools);
+	for (i = 0; n > 0 && call->n_parts < want &&
+	    i < n + FAKE_PARTS_MAX; i++) {
+		struct json_object *fn, *name;
+
+		fn = fake_request_get(json_object_array_get_idx(tools, i % n), "function");
+		name = fake_request_get(fn, "name");
+		if (!json_object_is_type(name, json_type_string))
+			return fake_request_bad(f, "tools", "tools[%zu] needs a function "
+			    "with a name.", i % n);
+		if (only == NULL ||
+		    strcmp(only, json_object_get_string(name)) == 0)
+			add_tool(call, json_object_get_string(name),
+			    fake_request_get(fn, "parameters"));
+	}
+	return 0;
+}
+
+int
+fake_answer_json(struct fake_call *call, struct fake_fail *f)
+{
+	struct json_object *o = fake_request_get(call->body, "response_format"), *type;
+	struct fake_buf *made = &call->conn->made;
+	struct fake_part *p = &call->parts[0];
+	const char *word;
+
+	if (o == NULL)
+		return 0;
+	type = fake_request_get(o, "type");
+	if (!json_object_is_type(type, json_type_string))
+		return fake_request_bad(f, "response_format", "'response_format' needs a "
+		    "type.");
+	word = json_object_get_string(type);
+	if (strcmp(word, "text") == 0)
+		return 0;
+	p->fixed = true;
+	p->data = made->len;
+	if (strcmp(word, "json_schema") == 0) {
+		o = fake_request_get(fake_request_get(o, "json_schema"), "schema");
+		if (!json_object_is_type(o, json_type_object))
+			return fake_request_bad(f, "response_format", "'json_schema' needs "
+			    "a schema.");
+		fake_schema_instance(made, o, call->hash);
+	} else if (strcmp(word, "json_object") == 0) {
+		fake_buf_puts(made, "{\"sandbox\":true,\"text\":\"");
+		fake_text_put(made, call->hash, false, 0, 76);
+		fake_buf_puts(made, "\"}");
+	} else {
+		return fake_request_bad(f, "response_format", "Unknown type '%.40s'.",
+		    word);
+	}
+	p->len = (int64_t)(made->len - p->data);
+	call->n_parts = 1;
+	return 0;
+}
+
+void
+fake_answer_text(struct fake_call *call)
+{
+	struct fake_part *p = &call->parts[0];
+	int64_t most = call->max_tokens * FAKE_TOKEN_BYTES;
+
+	if (call->n_parts == 0) {
+		call->n_parts = 1;
+		p->len = call->s.tokens * FAKE_TOKEN_BYTES;
+		if (call->s.size > 0 && call->rec.stream)
+			p->len = call->s.size / FAKE_TOKEN_BYTES *
+			    FAKE_TOKEN_BYTES / call->n;
+	}
+	call->finish = p->tool ? "tool_calls" : "stop";
+	if (!p->tool && call->max_tokens >= 0 && p->len > most) {
+		p->len = most;
+		call->finish = "length";
+	}
+}
