@@ -1,8 +1,12 @@
 /*
- * Stacks and the switch between them.  A stack keeps its own context: when a
- * coroutine returns, its stack waits in a pool inside enter() for the next.
+ * Coroutines: their stacks, and the switch between them.  A stack is entered
+ * once: when a coroutine returns, it waits in the pool, inside enter(), for
+ * the next.
+ *
+ * A fortified longjmp() aborts when its target lies deeper in the stack than
+ * its caller, which between two stacks is an accident of addresses: so this
+ * one file is compiled without.
  */
-/* longjmp from one stack to another is what _FORTIFY_SOURCE forbids */
 #undef _FORTIFY_SOURCE
 #include "config.h"
 #include "lib/base/co.h"
@@ -14,14 +18,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <ucontext.h>
-#include <unistd.h>
 
 #ifdef HAVE_VALGRIND_VALGRIND_H
 #include <valgrind/valgrind.h>
 #endif
 
 #include "lib/base/sched.h"
-#include "lib/base/wait.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define WL_ASAN 1
@@ -32,59 +34,65 @@
 #endif
 #ifdef WL_ASAN
 #include <sanitizer/common_interface_defs.h>
+#include <sanitizer/lsan_interface.h>
+#define NO_ASAN __attribute__((no_sanitize("address")))
+#else
+#define NO_ASAN
 #endif
 
-#define PAINT		0xa5
-#define POOL_MAX	1024	/* idle stacks kept mapped */
+/*
+ * Libraries built without -fstack-clash-protection may step over a single
+ * page; address space costs nothing.
+ */
+#define GUARD ((size_t)64 * 1024)
+
+#define POOL_KEEP 64	/* free stacks that are always kept */
+#define PAINT 0xa5
 
 struct wl_stack {
 	struct wl_stack	*next;			/* in the pool */
 	struct wl_stack	*all_prev, *all_next;
-	char		*map;			/* guard page and stack */
-	size_t		 maplen;
-	char		*low;			/* lowest usable byte */
-	ucontext_t	 first;			/* entry; ASan: every switch */
+	unsigned char	*low;			/* the lowest usable byte */
+	ucontext_t	 uc;			/* entry; ASan: every switch */
+#ifdef WL_ASAN
+	void		*fake;			/* its fake stack */
+#else
 	jmp_buf		 jb;
+#endif
 	bool		 entered;
-	void		*fake;			/* ASan's fake stack */
 	unsigned	 valgrind_id;
 };
 
-static struct wl_stack	*pool, *all;
-static size_t		 pooled;
+static struct wl_stack	*pool;			/* last in, first out */
+static uint64_t		 pooled;
+static struct wl_stack	*all;
 static bool		 paint;
 static size_t		 high_water;		/* of stacks unmapped so far */
-#ifdef WL_ASAN
-static ucontext_t	 loop_uc;
-static void		*loop_fake;
-static const void	*loop_bottom;
-static size_t		 loop_size;
-#else
-static jmp_buf		 loop_jb;
-#endif
 
 static struct wl_stack *
 stack_map(void)
 {
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	struct wl_stack *s;
+	unsigned char *p;
 
 	s = calloc(1, sizeof(*s));
 	if (s == NULL)
 		return NULL;
-	s->maplen = WL_CO_STACK + page;
-	s->map = mmap(NULL, s->maplen, PROT_READ | PROT_WRITE,
+	p = mmap(NULL, GUARD + WL_CO_STACK, PROT_READ | PROT_WRITE,
 	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
-	if (s->map == MAP_FAILED || mprotect(s->map, page, PROT_NONE) == -1) {
-		if (s->map != MAP_FAILED)
-			munmap(s->map, s->maplen);
+	if (p == MAP_FAILED || mprotect(p, GUARD, PROT_NONE) == -1) {
+		if (p != MAP_FAILED)
+			(void)munmap(p, GUARD + WL_CO_STACK);
 		free(s);
 		errno = ENOMEM;
 		return NULL;
 	}
-	s->low = s->map + page;
+	s->low = p + GUARD;
 	if (paint)
 		memset(s->low, PAINT, WL_CO_STACK);
+#ifdef WL_ASAN
+	__lsan_register_root_region(s->low, WL_CO_STACK);
+#endif
 #ifdef HAVE_VALGRIND_VALGRIND_H
 	s->valgrind_id = VALGRIND_STACK_REGISTER(s->low, s->low + WL_CO_STACK);
 #endif
@@ -96,14 +104,22 @@ stack_map(void)
 	return s;
 }
 
-static size_t
+/*
+ * Looks at what belongs to nobody, so the checkers must look away.
+ */
+static NO_ASAN size_t
 stack_used(const struct wl_stack *s)
 {
 	size_t i;
 
-	for (i = 0; i < WL_CO_STACK; i++)
-		if ((unsigned char)s->low[i] != PAINT)
-			break;
+#ifdef HAVE_VALGRIND_VALGRIND_H
+	VALGRIND_DISABLE_ERROR_REPORTING;
+#endif
+	for (i = 0; i < WL_CO_STACK && s->low[i] == PAINT; i++)
+		;
+#ifdef HAVE_VALGRIND_VALGRIND_H
+	VALGRIND_ENABLE_ERROR_REPORTING;
+#endif
 	return WL_CO_STACK - i;
 }
 
@@ -118,10 +134,13 @@ stack_unmap(struct wl_stack *s)
 		all = s->all_next;
 	if (s->all_next != NULL)
 		s->all_next->all_prev = s->all_prev;
+#ifdef WL_ASAN
+	__lsan_unregister_root_region(s->low, WL_CO_STACK);
+#endif
 #ifdef HAVE_VALGRIND_VALGRIND_H
 	VALGRIND_STACK_DEREGISTER(s->valgrind_id);
 #endif
-	munmap(s->map, s->maplen);
+	(void)munmap(s->low - GUARD, GUARD + WL_CO_STACK);
 	free(s);
 	wl_sched.stat.stacks--;
 }
@@ -138,10 +157,13 @@ stack_take(void)
 	return s;
 }
 
+/*
+ * After a burst the pool shrinks with the number of living coroutines.
+ */
 static void
 stack_give(struct wl_stack *s)
 {
-	if (pooled >= POOL_MAX) {
+	if (pooled >= POOL_KEEP && pooled >= wl_sched.stat.coroutines) {
 		stack_unmap(s);
 		return;
 	}
@@ -150,20 +172,88 @@ stack_give(struct wl_stack *s)
 	pooled++;
 }
 
+#ifdef WL_ASAN
 /*
- * Leave this stack for the loop's; returns when the stack is resumed.
+ * _longjmp() makes ASan forget the marks of the whole stack that it leaves,
+ * and with them an overflow of a frame that lives across a wait.  So here
+ * every switch is swapcontext(), and ASan is told of it on both sides.
  */
+static ucontext_t	 loop_uc;
+static const void	*loop_low;
+static size_t		 loop_size;
+
 static void
 to_loop(struct wl_stack *s)
 {
-#ifdef WL_ASAN
-	__sanitizer_start_switch_fiber(&s->fake, loop_bottom, loop_size);
-	swapcontext(&s->first, &loop_uc);
-	__sanitizer_finish_switch_fiber(s->fake, &loop_bottom, &loop_size);
+	__sanitizer_start_switch_fiber(&s->fake, loop_low, loop_size);
+	(void)swapcontext(&s->uc, &loop_uc);
+	__sanitizer_finish_switch_fiber(s->fake, &loop_low, &loop_size);
+}
+
+static void
+to_stack(struct wl_stack *s)
+{
+	void *fake = NULL;
+
+	__sanitizer_start_switch_fiber(&fake, s->low, WL_CO_STACK);
+	(void)swapcontext(&loop_uc, &s->uc);
+	__sanitizer_finish_switch_fiber(fake, NULL, NULL);
+}
+
+/*
+ * ASan's swapcontext() clears the marks of a stack that it finds named.
+ */
+static void
+entered(struct wl_stack *s)
+{
+	__sanitizer_finish_switch_fiber(NULL, &loop_low, &loop_size);
+	s->uc.uc_stack.ss_size = 0;
+}
 #else
+/*
+ * swapcontext() costs two system calls a switch, _longjmp() none.
+ */
+static jmp_buf		 loop_jb;
+
+static void
+to_loop(struct wl_stack *s)
+{
 	if (_setjmp(s->jb) == 0)
 		_longjmp(loop_jb, 1);
+}
+
+static void
+to_stack(struct wl_stack *s)
+{
+	if (_setjmp(loop_jb) != 0)
+		return;
+	if (s->entered)
+		_longjmp(s->jb, 1);
+	(void)setcontext(&s->uc);
+	wl_sched_die("setcontext failed");
+}
+
+static void
+entered(struct wl_stack *s)
+{
+	(void)s;
+}
 #endif
+
+/*
+ * The C library hides the registers in a jmp_buf from debuggers: the frame
+ * is noted beside it.  Not inlined, so that the frame is this function's.
+ */
+__attribute__((noinline)) void
+wl_sched_park(enum wl_co_state state)
+{
+	struct wl_co *co = wl_sched.self;
+	int saved = errno;
+
+	co->state = state;
+	co->frame = __builtin_frame_address(0);
+	to_loop(co->stack);
+	errno = saved;
 }
 
 /*
@@ -174,55 +264,28 @@ enter(void)
 {
 	struct wl_co *co;
 
-#ifdef WL_ASAN
-	__sanitizer_finish_switch_fiber(NULL, &loop_bottom, &loop_size);
-#endif
+	entered(wl_sched.self->stack);
 	for (;;) {
 		co = wl_sched.self;
+		errno = 0;
 		co->fn(co->arg);
-		co = wl_sched.self;
-		co->state = WL_CO_DONE;
-		to_loop(co->stack);
+		wl_sched_park(WL_CO_DONE);
 	}
 }
 
 static void
-to_stack(struct wl_stack *s)
+stack_prepare(struct wl_stack *s)
 {
-	bool entered = s->entered;
-
-	if (!entered) {
-		s->entered = true;
-		getcontext(&s->first);
-		s->first.uc_stack.ss_sp = s->low;
-		s->first.uc_stack.ss_size = WL_CO_STACK;
-		s->first.uc_link = NULL;
-		makecontext(&s->first, enter, 0);
-	}
-#ifdef WL_ASAN
-	__sanitizer_start_switch_fiber(&loop_fake, s->low, WL_CO_STACK);
-	swapcontext(&loop_uc, &s->first);
-	__sanitizer_finish_switch_fiber(loop_fake, NULL, NULL);
-#else
-	if (_setjmp(loop_jb) == 0) {
-		if (entered)
-			_longjmp(s->jb, 1);
-		setcontext(&s->first);
-		abort();
-	}
-#endif
+	(void)getcontext(&s->uc);
+	s->uc.uc_stack.ss_sp = s->low;
+	s->uc.uc_stack.ss_size = WL_CO_STACK;
+	s->uc.uc_link = NULL;
+	makecontext(&s->uc, enter, 0);
 }
 
-void
-wl_sched_resume(struct wl_co *co)
+static void
+co_free(struct wl_co *co)
 {
-	co->state = WL_CO_RUNNING;
-	co->started = true;
-	wl_sched.self = co;
-	to_stack(co->stack);
-	wl_sched.self = NULL;
-	if (co->state != WL_CO_DONE)
-		return;
 	if (co->prev_alive != NULL)
 		co->prev_alive->next_alive = co->next_alive;
 	else
@@ -235,14 +298,19 @@ wl_sched_resume(struct wl_co *co)
 }
 
 void
-wl_sched_park(enum wl_co_state state)
+wl_sched_resume(struct wl_co *co)
 {
-	struct wl_co *co = wl_sched.self;
 	int saved = errno;
 
-	co->state = state;
-	co->frame = __builtin_frame_address(0);
-	to_loop(co->stack);
+	co->state = WL_CO_RUNNING;
+	wl_sched.self = co;
+	if (!co->stack->entered)
+		stack_prepare(co->stack);
+	to_stack(co->stack);
+	co->stack->entered = true;
+	wl_sched.self = NULL;
+	if (co->state == WL_CO_DONE)
+		co_free(co);
 	errno = saved;
 }
 
@@ -258,7 +326,6 @@ wl_co_spawn(const char *name, void (*fn)(void *), void *arg)
 	co->stack = stack_take();
 	if (co->stack == NULL) {
 		free(co);
-		errno = ENOMEM;
 		return NULL;
 	}
 	co->name = name;
@@ -270,7 +337,6 @@ wl_co_spawn(const char *name, void (*fn)(void *), void *arg)
 		wl_sched.alive->prev_alive = co;
 	wl_sched.alive = co;
 	wl_sched.stat.coroutines++;
-	co->state = WL_CO_QUEUED;
 	wl_sched_push(&wl_sched.ready, co);
 	return co;
 }
@@ -290,6 +356,9 @@ wl_co_yield(void)
 	wl_sched_park(WL_CO_QUEUED);
 }
 
+/*
+ * One that is queued finds the mark when its wait returns.
+ */
 void
 wl_co_cancel(struct wl_co *co)
 {
@@ -301,7 +370,9 @@ wl_co_cancel(struct wl_co *co)
 bool
 wl_co_cancelled(void)
 {
-	return wl_sched_need_co("wl_co_cancelled")->cancelled;
+	const struct wl_co *co = wl_co_self();
+
+	return co != NULL && co->cancelled;
 }
 
 size_t

@@ -1,5 +1,6 @@
 /*
- * The turn of the loop: events, timers, coroutines, deferred flushes.
+ * The event loop.  A turn: wait for events, hand them out, run the timers
+ * that are due, run the coroutines that are ready, run the hooks.
  */
 #include "config.h"
 #include "lib/base/loop.h"
@@ -14,45 +15,59 @@
 #include <unistd.h>
 
 #include "lib/base/sched.h"
-#include "lib/base/wait.h"
 
-#define EVENTS_MAX	256	/* of one epoll_wait */
-#define RESUMES_MAX	4096	/* of one turn, then events go first again */
-#define SLOW_US		5000
+#define EVENTS_MAX 128		/* taken per turn; the rest come in the next */
+#define PASSES_MAX 8		/* over the run queue per turn */
+#define SLOW_US 5000		/* a turn that is reported */
+#define SLEEP_MAX 3600000	/* ms in epoll */
+
+#define EVENTS_OK (EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLERR | \
+    EPOLLHUP | EPOLLEXCLUSIVE)
 
 /*
- * What the loop knows of a descriptor.  REGISTERED is a superset of what is
- * wanted, left in place between waits: the usual wait needs no epoll_ctl.
+ * What is known of a descriptor.  Its registration stays in epoll when a
+ * wait is over, because the next wait is most often for the same; it is
+ * made smaller when an event comes that nobody wants.
  */
-struct entry {
-	uint32_t	  registered;	/* with epoll; 0: not */
-	uint32_t	  generation;	/* changes with wl_forget() */
-	struct wl_co	 *co;		/* that waits */
-	void		(*cb)(int, uint32_t, void *);
-	void		 *arg;
-	uint32_t	  events;	/* of the callback */
+struct fd_entry {
+	uint32_t	 gen;		/* counts wl_forget() */
+	uint32_t	 mask;		/* registered with epoll */
+	bool		 registered;
+	uint32_t	 want;		/* of the waiter or the watcher */
+	struct wl_co	*co;		/* the waiter, */
+	void		(*cb)(int, uint32_t, void *);	/* or the watcher */
+	void		*arg;
 };
 
 struct wl_sched wl_sched;
 
-static _Thread_local bool here;
-static int		 ep = -1;
-static struct entry	*table;
-static int		 ntable;
-static struct wl_timer	**heap;
-static int		 nheap, heapcap;
-static struct wl_defer	*defers, **defers_tail = &defers;
+static _Thread_local bool here;		/* this thread turns the loop */
+
+static int		 epfd = -1;
+static struct fd_entry	*fds;		/* by descriptor */
+static size_t		 fds_len;
+static struct wl_timer	**heap;		/* least deadline first */
+static int		 heap_len, heap_size;
+static struct wl_defer	*defer_head, **defer_tail = &defer_head;
 static void		(*on_slow)(int64_t, const char *);
+
+/* what took longest in this turn */
 static int64_t		 worst_us;
-static const char	*worst_name;
+static const char	*worst;
+static int		 worst_fd;
 
-struct run {
-	int	(*fn)(void *);
-	void	*arg;
-	int	 result;
-};
+void
+wl_sched_die(const char *fmt, ...)
+{
+	va_list ap;
 
-/* ---- checks ------------------------------------------------------------ */
+	va_start(ap, fmt);
+	fputs("watchllm: ", stderr);
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+	va_end(ap);
+	abort();
+}
 
 bool
 wl_sched_here(void)
@@ -61,299 +76,401 @@ wl_sched_here(void)
 }
 
 void
-wl_sched_die(const char *fmt, ...)
+wl_sched_need_loop(const char *what)
 {
-	va_list ap;
-
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-	abort();
+	if (!here)
+		wl_sched_die("%s outside of wl_run", what);
 }
 
 struct wl_co *
 wl_sched_need_co(const char *what)
 {
 	if (!here || wl_sched.self == NULL)
-		wl_sched_die("%s: called outside of a coroutine", what);
+		wl_sched_die("%s outside of a coroutine%s", what,
+		    here ? ", in a callback of the loop" : "");
 	return wl_sched.self;
 }
 
-void
-wl_sched_need_loop(const char *what)
-{
-	if (!here)
-		wl_sched_die("%s: called outside of wl_run()", what);
-}
-
-/* ---- clock ------------------------------------------------------------- */
+/* clock */
 
 static int64_t
-read_clock(void)
+clock_us(void)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	wl_sched.now_us = (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-	return wl_sched.now_us;
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
 int64_t
 wl_mono(void)
 {
-	return wl_sched.running ? wl_sched.now_us / 1000 : read_clock() / 1000;
+	return (here ? wl_sched.now_us : clock_us()) / 1000;
 }
 
 int64_t
 wl_mono_fresh(void)
 {
-	struct timespec ts;
-
-	if (here)
-		return read_clock() / 1000;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-/* ---- timers: a binary heap --------------------------------------------- */
-
-static void
-place(struct wl_timer *t, int i)
-{
-	heap[i] = t;
-	t->pos = i + 1;
-}
-
-static void
-sift(int i)
-{
-	struct wl_timer *t = heap[i];
-	int c;
-
-	while (i > 0 && heap[(i - 1) / 2]->deadline > t->deadline) {
-		place(heap[(i - 1) / 2], i);
-		i = (i - 1) / 2;
-	}
-	while ((c = 2 * i + 1) < nheap) {
-		if (c + 1 < nheap && heap[c + 1]->deadline < heap[c]->deadline)
-			c++;
-		if (heap[c]->deadline >= t->deadline)
-			break;
-		place(heap[c], i);
-		i = c;
-	}
-	place(t, i);
-}
-
-int
-wl_timer_set(struct wl_timer *t, int64_t when, void (*cb)(void *), void *arg)
-{
-	struct wl_timer **p;
-	int cap;
-
-	wl_sched_need_loop("wl_timer_set");
-	if (t->pos == 0) {
-		if (nheap == heapcap) {
-			cap = heapcap == 0 ? 256 : 2 * heapcap;
-			p = realloc(heap, (size_t)cap * sizeof(*p));
-			if (p == NULL)
-				return -1;
-			heap = p;
-			heapcap = cap;
-		}
-		heap[nheap] = t;
-		t->pos = ++nheap;
-	}
-	t->deadline = when;
-	t->cb = cb;
-	t->arg = arg;
-	sift(t->pos - 1);
-	return 0;
-}
-
-void
-wl_timer_clear(struct wl_timer *t)
-{
-	int i = t->pos - 1;
-
-	if (i < 0)
-		return;
-	t->pos = 0;
-	if (i != --nheap) {
-		place(heap[nheap], i);
-		sift(i);
-	}
-}
-
-/* ---- descriptors ------------------------------------------------------- */
-
-static struct entry *
-entry_of(int fd)
-{
-	struct entry *p;
-	int n;
-
-	if (fd < 0) {
-		errno = EBADF;
-		return NULL;
-	}
-	if (fd >= ntable) {
-		n = (fd + 256) & ~255;
-		p = realloc(table, (size_t)n * sizeof(*p));
-		if (p == NULL)
-			return NULL;
-		memset(p + ntable, 0, (size_t)(n - ntable) * sizeof(*p));
-		table = p;
-		ntable = n;
-	}
-	return &table[fd];
+	return clock_us() / 1000;
 }
 
 /*
- * Make MASK what epoll reports of FD; 0: nothing, not even errors.
+ * The clock is read after every coroutine and callback: that is cheap, finds
+ * the slow one, and the next begins with the right time.
  */
-static int
-control(int fd, struct entry *n, uint32_t mask)
+static void
+ran(const char *what, int fd)
 {
-	struct epoll_event ev;
-	int op;
+	int64_t now = clock_us();
 
-	/* an exclusive entry cannot be changed, only made anew */
-	if (n->registered != 0 &&
-	    (mask == 0 || ((n->registered | mask) & EPOLLEXCLUSIVE) != 0)) {
-		epoll_ctl(ep, EPOLL_CTL_DEL, fd, NULL);
-		n->registered = 0;
+	if (now - wl_sched.now_us > worst_us) {
+		worst_us = now - wl_sched.now_us;
+		worst = what;
+		worst_fd = fd;
 	}
-	if (mask == 0)
-		return 0;
-	memset(&ev, 0, sizeof(ev));
-	ev.events = mask;
-	ev.data.u64 = (uint64_t)n->generation << 32 | (uint32_t)fd;
-	op = n->registered != 0 ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-	if (epoll_ctl(ep, op, fd, &ev) == -1) {
-		/* closed and opened again behind our back */
-		if (op == EPOLL_CTL_MOD && errno == ENOENT)
-			op = EPOLL_CTL_ADD;
-		else if (op == EPOLL_CTL_ADD && errno == EEXIST)
-			op = EPOLL_CTL_MOD;
-		else
-			return -1;
-		if (epoll_ctl(ep, op, fd, &ev) == -1)
-			return -1;
-	}
-	n->registered = mask;
-	return 0;
+	wl_sched.now_us = now;
 }
 
-static int
-want(int fd, struct entry *n, uint32_t events)
-{
-	if ((n->registered & events) == events &&
-	    (n->registered & EPOLLEXCLUSIVE) == (events & EPOLLEXCLUSIVE) &&
-	    n->registered != 0)
-		return 0;
-	if (events == 0)
-		events = EPOLLRDHUP;	/* errors only: they need an entry */
-	if ((events & EPOLLEXCLUSIVE) == 0 &&
-	    (n->registered & EPOLLEXCLUSIVE) == 0)
-		events |= n->registered;
-	return control(fd, n, events);
-}
-
-int
-wl_sched_attach(struct wl_co *co, int fd, uint32_t events)
-{
-	struct entry *n = entry_of(fd);
-
-	if (n == NULL)
-		return -1;
-	if (n->co != NULL || n->cb != NULL) {
-		errno = EBUSY;
-		return -1;
-	}
-	if (want(fd, n, events) == -1)
-		return -1;
-	n->co = co;
-	wl_sched.sources++;
-	return 0;
-}
-
-void
-wl_sched_detach(struct wl_co *co)
-{
-	if (co->fd >= 0 && table[co->fd].co == co) {
-		table[co->fd].co = NULL;
-		wl_sched.sources--;
-	}
-	co->fd = -1;
-}
-
-int
-wl_watch(int fd, uint32_t events, void (*cb)(int, uint32_t, void *), void *arg)
-{
-	struct entry *n;
-
-	wl_sched_need_loop("wl_watch");
-	n = entry_of(fd);
-	if (n == NULL)
-		return -1;
-	if (n->co != NULL) {
-		errno = EBUSY;
-		return -1;
-	}
-	if (want(fd, n, events) == -1)
-		return -1;
-	if (n->cb == NULL)
-		wl_sched.sources++;
-	n->cb = cb;
-	n->arg = arg;
-	n->events = events;
-	return 0;
-}
-
-void
-wl_forget(int fd)
-{
-	struct entry *n;
-
-	if (!here || fd < 0 || fd >= ntable)
-		return;
-	n = &table[fd];
-	control(fd, n, 0);
-	if (n->co != NULL) {
-		n->co->fd = -1;
-		wl_sched.sources--;
-	}
-	if (n->cb != NULL)
-		wl_sched.sources--;
-	n->co = NULL;
-	n->cb = NULL;
-	n->generation++;
-}
-
-/* ---- run queue --------------------------------------------------------- */
+/* run queue */
 
 void
 wl_sched_push(struct wl_queue *q, struct wl_co *co)
 {
 	co->next = NULL;
-	if (q->tail != NULL)
-		q->tail->next = co;
-	else
+	if (q->head == NULL)
 		q->head = co;
+	else
+		q->tail->next = co;
 	q->tail = co;
 }
 
 void
 wl_sched_ready(struct wl_co *co, int result)
 {
-	wl_sched_detach(co);
 	wl_timer_clear(&co->timer);
-	co->result = result;
+	wl_sched_detach(co);
 	co->state = WL_CO_QUEUED;
+	co->result = result;
 	wl_sched_push(&wl_sched.ready, co);
 }
+
+/*
+ * Coroutines that become ready meanwhile run in the next pass, and after
+ * some passes in the next turn, lest two that wake each other keep the loop
+ * from its events.  Those that gave way always run in the next turn.
+ */
+static void
+run_queue(void)
+{
+	struct wl_queue *q = &wl_sched.ready, *later = &wl_sched.later;
+	struct wl_co *co, *last;
+	const char *name;
+	int pass;
+
+	for (pass = 0; pass < PASSES_MAX && q->head != NULL; pass++) {
+		last = q->tail;
+		do {
+			co = q->head;
+			q->head = co->next;
+			name = co->name;
+			wl_sched_resume(co);
+			ran(name, -1);
+		} while (co != last);
+	}
+	if (later->head == NULL)
+		return;
+	if (q->head == NULL)
+		q->head = later->head;
+	else
+		q->tail->next = later->head;
+	q->tail = later->tail;
+	later->head = NULL;
+}
+
+/* descriptors */
+
+static int
+fd_ctl(int op, int fd, const struct fd_entry *e, uint32_t mask)
+{
+	struct epoll_event ev = {
+		.events = mask,
+		.data.u64 = (uint64_t)e->gen << 32 | (uint32_t)fd
+	};
+
+	return epoll_ctl(epfd, op, fd, &ev);
+}
+
+static void
+fd_unregister(int fd, struct fd_entry *e)
+{
+	(void)fd_ctl(EPOLL_CTL_DEL, fd, e, 0);
+	e->registered = false;
+	e->mask = 0;
+}
+
+/*
+ * A registration with EPOLLEXCLUSIVE cannot be modified, only made anew.
+ */
+static int
+fd_register(int fd, struct fd_entry *e, uint32_t want)
+{
+	uint32_t mask = want;
+	int op = EPOLL_CTL_ADD;
+
+	if (e->registered && ((e->mask | want) & EPOLLEXCLUSIVE) != 0) {
+		if (e->mask == want)
+			return 0;
+		fd_unregister(fd, e);
+	} else if (e->registered) {
+		if ((want & ~e->mask) == 0)
+			return 0;
+		mask |= e->mask;
+		op = EPOLL_CTL_MOD;
+	}
+	if (fd_ctl(op, fd, e, mask) == -1)
+		return -1;
+	e->registered = true;
+	e->mask = mask;
+	return 0;
+}
+
+static struct fd_entry *
+fd_get(int fd)
+{
+	struct fd_entry *p;
+	size_t n;
+
+	if (fd < 0) {
+		errno = EBADF;
+		return NULL;
+	}
+	if ((size_t)fd >= fds_len) {
+		n = fds_len == 0 ? 64 : fds_len;
+		while (n <= (size_t)fd)
+			n *= 2;
+		p = realloc(fds, n * sizeof(*fds));
+		if (p == NULL)
+			return NULL;
+		memset(p + fds_len, 0, (n - fds_len) * sizeof(*fds));
+		fds = p;
+		fds_len = n;
+	}
+	return &fds[fd];
+}
+
+/*
+ * The entry of FD, registered for EVENTS, for a waiter or, if WATCH, for a
+ * watcher, who may take the place of another.
+ */
+static struct fd_entry *
+fd_claim(int fd, uint32_t events, bool watch)
+{
+	struct fd_entry *e = fd_get(fd);
+
+	if (e == NULL)
+		return NULL;
+	if (e->co != NULL || (e->cb != NULL && !watch)) {
+		errno = EBUSY;
+		return NULL;
+	}
+	if ((events & ~EVENTS_OK) != 0) {
+		errno = EINVAL;
+		return NULL;
+	}
+	if (fd_register(fd, e, events) == -1)
+		return NULL;
+	if (e->cb == NULL)
+		wl_sched.sources++;
+	e->want = events;
+	return e;
+}
+
+static void
+fd_release(struct fd_entry *e)
+{
+	if (e->co != NULL)
+		e->co->fd = -1;
+	if (e->co != NULL || e->cb != NULL)
+		wl_sched.sources--;
+	e->co = NULL;
+	e->cb = NULL;
+	e->want = 0;
+}
+
+int
+wl_sched_attach(struct wl_co *co, int fd, uint32_t events)
+{
+	struct fd_entry *e = fd_claim(fd, events, false);
+
+	if (e == NULL)
+		return -1;
+	e->co = co;
+	co->fd = fd;
+	return 0;
+}
+
+void
+wl_sched_detach(struct wl_co *co)
+{
+	if (co->fd != -1)
+		fd_release(&fds[co->fd]);
+}
+
+int
+wl_watch(int fd, uint32_t events, void (*cb)(int, uint32_t, void *), void *arg)
+{
+	struct fd_entry *e;
+
+	wl_sched_need_loop("wl_watch");
+	e = fd_claim(fd, events, true);
+	if (e == NULL)
+		return -1;
+	e->cb = cb;
+	e->arg = arg;
+	return 0;
+}
+
+void
+wl_forget(int fd)
+{
+	struct fd_entry *e;
+
+	if (!here || fd < 0 || (size_t)fd >= fds_len)
+		return;
+	e = &fds[fd];
+	if (e->registered)
+		fd_unregister(fd, e);
+	fd_release(e);
+	e->gen++;
+}
+
+/*
+ * The event may be of a descriptor that was forgotten, or got a new owner,
+ * earlier in this turn.
+ */
+static void
+fd_event(const struct epoll_event *ev)
+{
+	int fd = (int)(uint32_t)ev->data.u64;
+	struct fd_entry *e = &fds[fd];
+	uint32_t wanted = e->want | EPOLLERR | EPOLLHUP;
+	uint32_t hit = ev->events & wanted;
+
+	if (e->gen != (uint32_t)(ev->data.u64 >> 32))
+		return;
+	if (e->co == NULL && e->cb == NULL) {
+		fd_unregister(fd, e);
+		return;
+	}
+	if ((ev->events & ~wanted) != 0 &&
+	    fd_ctl(EPOLL_CTL_MOD, fd, e, e->want) == 0)
+		e->mask = e->want;
+	if (hit != 0 && e->co != NULL) {
+		wl_sched_ready(e->co, (int)hit);
+	} else if (hit != 0) {
+		e->cb(fd, hit, e->arg);
+		ran("watch", fd);
+	}
+}
+
+/* timers */
+
+static void
+heap_put(int i, struct wl_timer *t)
+{
+	heap[i] = t;
+	t->pos = i + 1;
+}
+
+/*
+ * Put T where it belongs, beginning at the free place I.
+ */
+static void
+heap_sift(int i, struct wl_timer *t)
+{
+	int up, kid;
+
+	for (; i > 0; i = up) {
+		up = (i - 1) / 2;
+		if (heap[up]->deadline <= t->deadline)
+			break;
+		heap_put(i, heap[up]);
+	}
+	for (; (kid = 2 * i + 1) < heap_len; i = kid) {
+		if (kid + 1 < heap_len &&
+		    heap[kid + 1]->deadline < heap[kid]->deadline)
+			kid++;
+		if (t->deadline <= heap[kid]->deadline)
+			break;
+		heap_put(i, heap[kid]);
+	}
+	heap_put(i, t);
+}
+
+int
+wl_timer_set(struct wl_timer *t, int64_t deadline, void (*cb)(void *),
+    void *arg)
+{
+	struct wl_timer **p;
+	int n;
+
+	wl_sched_need_loop("wl_timer_set");
+	if (t->pos == 0 && heap_len == heap_size) {
+		n = heap_size == 0 ? 64 : heap_size * 2;
+		p = realloc(heap, (size_t)n * sizeof(struct wl_timer *));
+		if (p == NULL)
+			return -1;
+		heap = p;
+		heap_size = n;
+	}
+	t->deadline = deadline;
+	t->cb = cb;
+	t->arg = arg;
+	if (t->pos != 0) {
+		heap_sift(t->pos - 1, t);
+	} else {
+		heap_len++;
+		heap_sift(heap_len - 1, t);
+	}
+	return 0;
+}
+
+void
+wl_timer_clear(struct wl_timer *t)
+{
+	struct wl_timer *last;
+	int i = t->pos - 1;
+
+	if (i < 0)
+		return;
+	t->pos = 0;
+	last = heap[--heap_len];
+	if (last != t)
+		heap_sift(i, last);
+}
+
+/*
+ * No more than there are now: one that sets itself again to a time that has
+ * passed waits for the next turn.
+ */
+static void
+run_timers(void)
+{
+	int64_t now = wl_sched.now_us / 1000;
+	struct wl_timer *t;
+	int n;
+
+	for (n = heap_len; n > 0 && heap_len > 0; n--) {
+		t = heap[0];
+		if (t->deadline > now)
+			break;
+		wl_timer_clear(t);
+		t->cb(t->arg);
+		ran("timer", -1);
+	}
+}
+
+/* hooks */
 
 void
 wl_defer(struct wl_defer *d, void (*cb)(void *), void *arg)
@@ -365,219 +482,172 @@ wl_defer(struct wl_defer *d, void (*cb)(void *), void *arg)
 	d->cb = cb;
 	d->arg = arg;
 	d->next = NULL;
-	*defers_tail = d;
-	defers_tail = &d->next;
+	*defer_tail = d;
+	defer_tail = &d->next;
 }
-
-/* ---- the turn ---------------------------------------------------------- */
 
 /*
- * NAME ran since *SINCE: remember the longest of this turn.
+ * A hook may free itself, and one that it asks for runs in the next turn.
  */
 static void
-measure(int64_t *since, const char *name)
-{
-	int64_t now = read_clock();
-
-	if (now - *since > worst_us) {
-		worst_us = now - *since;
-		worst_name = name;
-	}
-	*since = now;
-}
-
-static void
-dispatch(const struct epoll_event *ev, int64_t *since)
-{
-	int fd = (int)(uint32_t)ev->data.u64;
-	struct entry *n = &table[fd];
-	uint32_t wanted, hit;
-
-	if (n->generation != (uint32_t)(ev->data.u64 >> 32))
-		return;
-	wanted = n->co != NULL ? n->co->events : n->cb != NULL ? n->events : 0;
-	hit = ev->events & (wanted | EPOLLERR | EPOLLHUP);
-	if (n->co != NULL && hit != 0) {
-		wl_sched_ready(n->co, (int)hit);
-	} else if (n->cb != NULL && hit != 0) {
-		n->cb(fd, hit, n->arg);
-		measure(since, "callback");
-	} else {
-		/* nobody waits for this: shrink to what is wanted */
-		control(fd, n, n->co == NULL && n->cb == NULL ? 0 :
-		    (wanted & ~WL_WOKEN) == 0 ? EPOLLRDHUP :
-		    wanted & ~WL_WOKEN);
-	}
-}
-
-static void
-run_timers(int64_t *since)
-{
-	struct wl_timer *t;
-	int64_t now = wl_sched.now_us / 1000;
-
-	while (nheap > 0 && heap[0]->deadline <= now) {
-		t = heap[0];
-		wl_timer_clear(t);
-		t->cb(t->arg);
-		measure(since, "timer");
-	}
-}
-
-static void
-run_ready(int64_t *since)
-{
-	struct wl_queue *q = &wl_sched.ready;
-	struct wl_co *co;
-	const char *name;
-	int n;
-
-	for (n = 0; n < RESUMES_MAX && (co = q->head) != NULL; n++) {
-		q->head = co->next;
-		if (q->head == NULL)
-			q->tail = NULL;
-		name = co->name;
-		wl_sched_resume(co);
-		measure(since, name);
-	}
-}
-
-static void
-run_defers(int64_t *since)
+run_defers(void)
 {
 	struct wl_defer *d, *next;
 
-	d = defers;
-	defers = NULL;
-	defers_tail = &defers;
+	d = defer_head;
+	defer_head = NULL;
+	defer_tail = &defer_head;
 	for (; d != NULL; d = next) {
 		next = d->next;
 		d->queued = false;
 		d->cb(d->arg);
-		measure(since, "deferred");
+		ran("defer", -1);
 	}
 }
 
-/*
- * Those that gave way run in this turn, behind those that were made ready.
- */
+/* turns */
+
 static void
-take_later(void)
-{
-	struct wl_queue *q = &wl_sched.ready, *l = &wl_sched.later;
-
-	if (l->head == NULL)
-		return;
-	if (q->tail != NULL)
-		q->tail->next = l->head;
-	else
-		q->head = l->head;
-	q->tail = l->tail;
-	l->head = l->tail = NULL;
-}
-
-static void __attribute__((noreturn))
 deadlock(void)
 {
 	const struct wl_co *co;
 
-	fprintf(stderr, "deadlock: nothing can wake:");
 	for (co = wl_sched.alive; co != NULL; co = co->next_alive)
-		fprintf(stderr, " %s", co->name);
-	fputc('\n', stderr);
-	abort();
+		fprintf(stderr, "watchllm: parked: %s\n", co->name);
+	wl_sched_die("deadlock: nothing can wake any coroutine");
 }
 
 /*
  * How long epoll may sleep, ms.
  */
 static int
-patience(void)
+turn_timeout(void)
 {
-	int64_t left;
+	int64_t now;
 
-	if (wl_sched.ready.head != NULL || wl_sched.later.head != NULL ||
-	    defers != NULL)
+	if (wl_sched.ready.head != NULL || defer_head != NULL)
 		return 0;
-	if (nheap == 0) {
+	if (heap_len == 0) {
 		if (wl_sched.sources == 0)
 			deadlock();
 		return -1;
 	}
-	left = heap[0]->deadline - read_clock() / 1000;
-	return left <= 0 ? 0 : left > 60000 ? 60000 : (int)left;
+	now = wl_mono_fresh();
+	if (heap[0]->deadline <= now)
+		return 0;
+	if (heap[0]->deadline - now > SLEEP_MAX)
+		return SLEEP_MAX;
+	return (int)(heap[0]->deadline - now);
+}
+
+static void
+turn_measure(int64_t us)
+{
+	char what[32];
+
+	if (us > (int64_t)wl_sched.stat.longest_us)
+		wl_sched.stat.longest_us = (uint64_t)us;
+	if (us <= SLOW_US)
+		return;
+	wl_sched.stat.slow_turns++;
+	if (on_slow == NULL)
+		return;
+	if (worst_fd == -1) {
+		on_slow(us, worst);
+		return;
+	}
+	(void)snprintf(what, sizeof(what), "%s of fd %d", worst, worst_fd);
+	on_slow(us, what);
 }
 
 static void
 turn(void)
 {
 	struct epoll_event ev[EVENTS_MAX];
-	int64_t start, since;
+	int64_t start;
 	int i, n;
 
-	n = epoll_wait(ep, ev, EVENTS_MAX, patience());
-	start = since = read_clock();
+	n = epoll_wait(epfd, ev, EVENTS_MAX, turn_timeout());
+	if (n == -1 && errno != EINTR)
+		wl_sched_die("epoll_wait: %s", strerror(errno));
+	start = wl_sched.now_us = clock_us();
 	worst_us = 0;
-	worst_name = "";
-	take_later();
-	for (i = 0; i < n; i++)
-		dispatch(&ev[i], &since);
-	run_timers(&since);
-	run_ready(&since);
-	run_defers(&since);
+	worst = "loop";
+	worst_fd = -1;
 	wl_sched.stat.turns++;
-	start = since - start;
-	if ((uint64_t)start > wl_sched.stat.longest_us)
-		wl_sched.stat.longest_us = (uint64_t)start;
-	if (start > SLOW_US) {
-		wl_sched.stat.slow_turns++;
-		if (on_slow != NULL)
-			on_slow(start, worst_name);
-	}
+	for (i = 0; i < n; i++)
+		fd_event(&ev[i]);
+	run_timers();
+	run_queue();
+	run_defers();
+	turn_measure(wl_sched.now_us - start);
 }
 
-static void
-run_main(void *arg)
-{
-	struct run *r = arg;
+struct first {
+	int		(*fn)(void *);
+	void		*arg;
+	int		 ret;
+};
 
-	r->result = r->fn(r->arg);
+static void
+first_main(void *arg)
+{
+	struct first *f = arg;
+
+	f->ret = f->fn(f->arg);
+}
+
+/*
+ * Timers and watches that are still set have nobody left to serve.
+ */
+static void
+loop_close(void)
+{
+	wl_sched_offload_close();
+	while (heap_len > 0)
+		wl_timer_clear(heap[heap_len - 1]);
+	wl_sched_stacks_close();
+	free(fds);
+	fds = NULL;
+	fds_len = 0;
+	free(heap);
+	heap = NULL;
+	heap_size = 0;
+	close(epfd);
+	epfd = -1;
+	wl_sched.running = here = false;
 }
 
 int
 wl_run(int (*fn)(void *), void *arg)
 {
-	struct run r = { fn, arg, -1 };
+	struct first f = { .fn = fn, .arg = arg };
+	int saved;
 
-	if (wl_sched.running)
-		wl_sched_die("wl_run: a loop is running already");
-	memset(&wl_sched, 0, sizeof(wl_sched));
-	ep = epoll_create1(EPOLL_CLOEXEC);
-	if (ep == -1)
+	if (wl_sched.running) {
+		errno = EBUSY;
 		return -1;
-	here = true;
-	wl_sched.running = true;
+	}
+	epfd = epoll_create1(EPOLL_CLOEXEC);
+	if (epfd == -1)
+		return -1;
+	memset(&wl_sched, 0, sizeof(wl_sched));
+	wl_sched.running = here = true;
+	wl_sched.now_us = clock_us();
 	wl_sched_stacks_open();
-	read_clock();
-	if (wl_co_spawn("main", run_main, &r) != NULL)
-		while (wl_sched.alive != NULL)
-			turn();
-	wl_sched_offload_close();
-	wl_sched_stacks_close();
-	close(ep);
-	ep = -1;
-	free(table);
-	free(heap);
-	table = NULL;
-	heap = NULL;
-	ntable = nheap = heapcap = 0;
-	defers = NULL;
-	defers_tail = &defers;
-	on_slow = NULL;
-	wl_sched.running = false;
-	here = false;
-	return r.result;
+	if (wl_co_spawn("main", first_main, &f) == NULL) {
+		saved = errno;
+		loop_close();
+		errno = saved;
+		return -1;
+	}
+	while (wl_sched.alive != NULL || defer_head != NULL)
+		turn();
+	loop_close();
+	return f.ret;
 }
+
+/* figures */
 
 void
 wl_loop_stats(struct wl_loop_stat *st)

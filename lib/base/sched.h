@@ -24,7 +24,6 @@ struct wl_co {
 	struct wl_stack	*stack;
 	void		*frame;		/* where it is parked, for gdb */
 	enum wl_co_state state;
-	bool		 started;
 	bool		 cancelled;
 	int		 fd;		/* that it waits for, or -1 */
 	uint32_t	 events;	/* that it waits for */

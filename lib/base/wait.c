@@ -1,6 +1,6 @@
 /*
- * Waiting: a coroutine leaves its stack until a descriptor, a waker or the
- * clock brings it back.
+ * The waiting primitive: park the coroutine until a descriptor, a waker or
+ * the clock makes it ready.
  */
 #include "config.h"
 #include "lib/base/wait.h"
@@ -10,13 +10,17 @@
 #include "lib/base/sched.h"
 
 static void
-deadline(void *arg)
+deadline_passed(void *arg)
 {
 	wl_sched_ready(arg, 0);
 }
 
+/*
+ * The mark of cancellation is looked at last: it may have come after the
+ * event, while this coroutine was in the run queue.
+ */
 int
-wl_wait(int fd, uint32_t events, int64_t when)
+wl_wait(int fd, uint32_t events, int64_t deadline)
 {
 	struct wl_co *co = wl_sched_need_co("wl_wait");
 
@@ -24,17 +28,19 @@ wl_wait(int fd, uint32_t events, int64_t when)
 		errno = ECANCELED;
 		return -1;
 	}
-	if (wl_timer_set(&co->timer, when, deadline, co) == -1)
+	if (fd != -1 && wl_sched_attach(co, fd, events & ~WL_WOKEN) == -1)
 		return -1;
-	co->events = events;
-	if (fd >= 0 && wl_sched_attach(co, fd, events & ~WL_WOKEN) == -1) {
-		wl_timer_clear(&co->timer);
+	if (deadline != INT64_MAX && wl_timer_set(&co->timer, deadline,
+	    deadline_passed, co) == -1) {
+		wl_sched_detach(co);
 		return -1;
 	}
-	co->fd = fd;
+	co->events = events;
 	wl_sched_park(WL_CO_WAITING);
-	if (co->result < 0)
+	if (co->cancelled) {
 		errno = ECANCELED;
+		return -1;
+	}
 	return co->result;
 }
 
@@ -45,10 +51,14 @@ wl_wake(struct wl_co *co)
 		wl_sched_ready(co, (int)WL_WOKEN);
 }
 
+/*
+ * Counted from now, not from the last turn: the caller may have computed for
+ * long since.
+ */
 int
 wl_sleep(int64_t ms)
 {
-	int64_t end = wl_mono_fresh() + ms;
+	int64_t now = wl_mono_fresh();
 
-	return wl_wait(-1, 0, end) == -1 ? -1 : 0;
+	return wl_wait(-1, 0, ms < INT64_MAX - now ? now + ms : INT64_MAX);
 }
