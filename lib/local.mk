@@ -5,3 +5,4 @@ WL_LIBS = libwatchllm.a $(LIBPQ_LIBS) $(HIREDIS_LIBS) $(CURL_LIBS) \
 include $(srcdir)/lib/base/local.mk
 include $(srcdir)/lib/base/sched.mk
 include $(srcdir)/lib/http/local.mk
+include $(srcdir)/lib/store/local.mk

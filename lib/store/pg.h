@@ -21,9 +21,12 @@ enum wl_role {
 
 /*
  * Remember where the database is; connects to nothing.  Returns 0, or -1
- * with *E for a URL that libpq does not understand.
+ * with *E for a URL that libpq does not understand.  Closing ends the idle
+ * connections and fails those who wait; others end when given back.  It may
+ * be opened again only then.
  */
-int wl_pg_open(const struct wl_conf *conf, struct wl_err *e);
+int wl_pg_open(const struct wl_conf *conf, struct wl_err *e)
+    __attribute__((warn_unused_result));
 void wl_pg_close(void);
 
 /*
@@ -31,9 +34,11 @@ void wl_pg_close(void);
  * database_timeout.  NULL with *E WL_E_UNAVAILABLE.  After failures the
  * next attempt waits (breaker, 1 s): callers fail at once meanwhile.
  * Give it back as soon as its results were read, never across a call to
- * somebody else.  A connection in a transaction or in error is closed.
+ * somebody else.  A transaction that is still open is rolled back; a
+ * connection that cannot be trusted any more is closed.
  */
-struct wl_pg *wl_pg_take(enum wl_role role, struct wl_err *e);
+struct wl_pg *wl_pg_take(enum wl_role role, struct wl_err *e)
+    __attribute__((warn_unused_result));
 void wl_pg_give(struct wl_pg *c);
 
 /*
@@ -42,10 +47,11 @@ void wl_pg_give(struct wl_pg *c);
 bool wl_pg_up(void);
 
 /*
- * One statement.  Parameters are text (NULL: SQL null) or bytea.  Results are
- * copied into ARENA.  NULL with *E (WL_E_UNAVAILABLE when the server cannot
- * be reached or is shutting down, else WL_E_INTERNAL with the SQLSTATE in
- * wl_pg_sqlstate() and the text in E->detail).
+ * One statement, within the statement timeout.  Parameters, at most 64, are
+ * text (NULL: SQL null) or bytea.  Results are copied into ARENA.  NULL with
+ * *E (WL_E_UNAVAILABLE when the server cannot be reached, is shutting down,
+ * is too slow or says "not now", as after a deadlock; else WL_E_INTERNAL)
+ * with the SQLSTATE in wl_pg_sqlstate() and the text in E->detail.
  */
 struct wl_param {
 	const char	*text;
@@ -59,6 +65,13 @@ struct wl_rows;
 struct wl_rows *wl_pg_query(struct wl_pg *c, struct wl_arena *arena,
     const char *sql, int n, const struct wl_param *params, struct wl_err *e)
     __attribute__((warn_unused_result));
+/*
+ * The same with PROJECT set for row-level security, in one round trip: for a
+ * single statement, outside of a transaction.
+ */
+struct wl_rows *wl_pg_query_project(struct wl_pg *c, struct wl_arena *arena,
+    const char *project, const char *sql, int n, const struct wl_param *params,
+    struct wl_err *e) __attribute__((warn_unused_result));
 /* The same where only success matters; *AFFECTED may be NULL. */
 int wl_pg_exec(struct wl_pg *c, const char *sql, int n,
     const struct wl_param *params, int64_t *affected, struct wl_err *e)
@@ -94,14 +107,18 @@ int wl_pg_copy_end(struct wl_pg *c, struct wl_err *e)
     __attribute__((warn_unused_result));
 
 /*
- * A script of several statements without parameters, such as a migration.
+ * A script of several statements without parameters, such as a migration;
+ * in a transaction of its own unless one is open.
  */
 int wl_pg_script(struct wl_pg *c, const char *sql, struct wl_err *e)
     __attribute__((warn_unused_result));
 
 /* The SQLSTATE of the last failure on C, "" when there was none. */
 const char *wl_pg_sqlstate(const struct wl_pg *c);
-/* The longest that one statement of C may take, ms. */
+/*
+ * The longest that one statement of C may take, ms, until it is given back;
+ * at first database_timeout.  In a transaction what held at its begin holds.
+ */
 void wl_pg_statement_timeout(struct wl_pg *c, int64_t ms);
 
 /*

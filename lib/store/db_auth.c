@@ -1,0 +1,103 @@
+/*
+ * Who calls: keys with their project and plan, and versions of projects.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "lib/base/err.h"
+#include "lib/store/db.h"
+#include "lib/store/stmts.h"
+
+static const char sql_key[] =
+    "SELECT key_id, project_id, project_name, dsn_id, version,"
+    " catalog_version, key_prefix, key_kind, scopes,"
+    " coalesce(watchllm.to_ms(expires_at), 0), revoked, disabled, plan_id,"
+    " requests_per_minute, requests_per_month,"
+    " coalesce(key_requests_per_minute, -1),"
+    " coalesce(key_requests_per_month, -1),"
+    " coalesce(least(concurrent_requests, key_concurrent_requests), -1),"
+    " window_kind = 'sliding', cache_hits_free, retention_class,"
+    " default_provider, settings::text"
+    " FROM watchllm.auth_key($1)";
+static const char sql_version[] =
+    "SELECT version, catalog_version FROM watchllm.project_version($1)";
+
+const struct wl_stmt wl_db_auth_stmts[] = {
+	{ "key", WL_ROLE_APP, sql_key },
+	{ "version", WL_ROLE_APP, sql_version },
+	{ NULL, WL_ROLE_APP, NULL }
+};
+
+static void
+read_key(const struct wl_rows *r, struct wl_db_key *k)
+{
+	int c = 0;
+
+	k->key_id = wl_rows_get(r, 0, c++);
+	k->project = wl_rows_get(r, 0, c++);
+	k->project_name = wl_rows_get(r, 0, c++);
+	k->dsn_id = wl_rows_int(r, 0, c++, 0);
+	k->version = wl_rows_int(r, 0, c++, 0);
+	k->catalog_version = wl_rows_int(r, 0, c++, 0);
+	k->prefix = wl_rows_get(r, 0, c++);
+	k->kind = wl_rows_get(r, 0, c++);
+	k->scopes = wl_rows_get(r, 0, c++);
+	k->expires_ms = wl_rows_int(r, 0, c++, 0);
+	k->revoked = wl_rows_bool(r, 0, c++);
+	k->project_disabled = wl_rows_bool(r, 0, c++);
+	k->plan = wl_rows_get(r, 0, c++);
+	k->rpm = wl_rows_int(r, 0, c++, 0);
+	k->month = wl_rows_int(r, 0, c++, 0);
+	k->key_rpm = wl_rows_int(r, 0, c++, WL_NO_LIMIT);
+	k->key_month = wl_rows_int(r, 0, c++, WL_NO_LIMIT);
+	k->concurrent = wl_rows_int(r, 0, c++, WL_NO_LIMIT);
+	k->sliding = wl_rows_bool(r, 0, c++);
+	k->cache_hits_free = wl_rows_bool(r, 0, c++);
+	k->retention_class = wl_rows_get(r, 0, c++);
+	k->default_provider = wl_rows_get(r, 0, c++);
+	k->settings = wl_rows_get(r, 0, c++);
+}
+
+int
+wl_db_auth_key(struct wl_arena *a, const uint8_t hash[32], struct wl_db_key *k,
+    struct wl_err *e)
+{
+	struct wl_param p[] = { WL_PB(hash, 32) };
+	struct wl_pg *c = wl_pg_take(WL_ROLE_APP, e);
+	struct wl_rows *r;
+
+	if (c == NULL)
+		return -1;
+	r = wl_pg_query(c, a, sql_key, 1, p, e);
+	wl_pg_give(c);
+	if (r == NULL)
+		return -1;
+	memset(k, 0, sizeof(*k));
+	if (wl_rows_count(r) == 0)
+		return 0;
+	read_key(r, k);
+	return 1;
+}
+
+int
+wl_db_project_version(struct wl_arena *a, const char *project,
+    int64_t *version, int64_t *catalog_version, struct wl_err *e)
+{
+	struct wl_param p[] = { WL_P(project) };
+	struct wl_pg *c = wl_pg_take(WL_ROLE_APP, e);
+	struct wl_rows *r;
+
+	if (c == NULL)
+		return -1;
+	r = wl_pg_query(c, a, sql_version, 1, p, e);
+	wl_pg_give(c);
+	if (r == NULL)
+		return -1;
+	if (wl_rows_count(r) == 0)
+		return 0;
+	*version = wl_rows_int(r, 0, 0, 0);
+	if (catalog_version != NULL)
+		*catalog_version = wl_rows_int(r, 0, 1, 0);
+	return 1;
+}

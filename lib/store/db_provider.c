@@ -1,0 +1,232 @@
+/*
+ * Where calls go and what they cost: providers, routes from model names to
+ * them, the customers' keys for them, dated prices.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/arena.h"
+#include "lib/base/enc.h"
+#include "lib/base/err.h"
+#include "lib/base/secret.h"
+#include "lib/store/db.h"
+#include "lib/store/stmts.h"
+
+static const char sql_providers[] =
+    "SELECT id, wire, base_url, auth, key_required, allow_private,"
+    " stream_options FROM watchllm.provider WHERE enabled ORDER BY id";
+static const char sql_routes[] =
+    "SELECT r.pattern, r.provider, r.kind = 'prefix', r.priority"
+    " FROM watchllm.model_route r"
+    " JOIN watchllm.provider p ON p.id = r.provider AND p.enabled"
+    " ORDER BY r.kind, length(r.pattern) DESC, r.pattern, r.priority,"
+    " r.provider";
+static const char sql_keys[] =
+    "SELECT id, provider, key_id, host, hint, priority,"
+    " encode(nonce, 'hex'), encode(ciphertext, 'hex')"
+    " FROM watchllm.provider_key"
+    " WHERE project_id = $1 AND disabled_at IS NULL"
+    " ORDER BY provider, priority";
+static const char sql_price[] =
+    "SELECT provider, model, watchllm.to_ms(effective_from), input_nano,"
+    " cache_read_nano, cache_write_nano, output_nano, reasoning_nano,"
+    " input_above_200k_nano, output_above_200k_nano"
+    " FROM watchllm.price_at(coalesce((SELECT p.price_provider"
+    " FROM watchllm.provider p WHERE p.id = $1), $1), $2,"
+    " watchllm.from_ms($3))";
+static const char sql_model_providers[] =
+    "SELECT DISTINCT p.id FROM watchllm.provider p"
+    " JOIN watchllm.price c"
+    " ON c.provider = coalesce(p.price_provider, p.id)"
+    " WHERE p.enabled"
+    " AND c.model IN ($1, watchllm.undated_model($1)) ORDER BY p.id";
+
+const struct wl_stmt wl_db_provider_stmts[] = {
+	{ "keys", WL_ROLE_APP, sql_keys },
+	{ "model_providers", WL_ROLE_APP, sql_model_providers },
+	{ "price", WL_ROLE_APP, sql_price },
+	{ "providers", WL_ROLE_APP, sql_providers },
+	{ "routes", WL_ROLE_APP, sql_routes },
+	{ NULL, WL_ROLE_APP, NULL }
+};
+
+static int
+no_memory(struct wl_err *e)
+{
+	return wl_err_set(e, WL_E_INTERNAL, NULL);
+}
+
+/*
+ * One statement of the catalogue, which no project owns.
+ */
+static struct wl_rows *
+ask(struct wl_arena *a, const char *sql, int n, const struct wl_param *p,
+    struct wl_err *e)
+{
+	struct wl_pg *c = wl_pg_take(WL_ROLE_APP, e);
+	struct wl_rows *r;
+
+	if (c == NULL)
+		return NULL;
+	r = wl_pg_query(c, a, sql, n, p, e);
+	wl_pg_give(c);
+	return r;
+}
+
+int
+wl_db_providers(struct wl_arena *a, struct wl_db_provider **rows, int *n,
+    struct wl_err *e)
+{
+	struct wl_rows *r = ask(a, sql_providers, 0, NULL, e);
+	struct wl_db_provider *p;
+	int i;
+
+	if (r == NULL)
+		return -1;
+	*n = wl_rows_count(r);
+	*rows = wl_arena_alloc(a, (size_t)(*n + 1) * sizeof(**rows));
+	if (*rows == NULL)
+		return no_memory(e);
+	for (i = 0; i < *n; i++) {
+		p = &(*rows)[i];
+		p->id = wl_rows_get(r, i, 0);
+		p->wire = wl_rows_get(r, i, 1);
+		p->base_url = wl_rows_get(r, i, 2);
+		p->auth = wl_rows_get(r, i, 3);
+		p->key_required = wl_rows_bool(r, i, 4);
+		p->allow_private = wl_rows_bool(r, i, 5);
+		p->stream_options = wl_rows_bool(r, i, 6);
+	}
+	return 0;
+}
+
+int
+wl_db_routes(struct wl_arena *a, struct wl_db_route **rows, int *n,
+    struct wl_err *e)
+{
+	struct wl_rows *r = ask(a, sql_routes, 0, NULL, e);
+	struct wl_db_route *p;
+	int i;
+
+	if (r == NULL)
+		return -1;
+	*n = wl_rows_count(r);
+	*rows = wl_arena_alloc(a, (size_t)(*n + 1) * sizeof(**rows));
+	if (*rows == NULL)
+		return no_memory(e);
+	for (i = 0; i < *n; i++) {
+		p = &(*rows)[i];
+		p->pattern = wl_rows_get(r, i, 0);
+		p->provider = wl_rows_get(r, i, 1);
+		p->prefix = wl_rows_bool(r, i, 2);
+		p->priority = (int)wl_rows_int(r, i, 3, 1);
+	}
+	return 0;
+}
+
+/*
+ * The bytes of a hexadecimal value, or NULL.
+ */
+static uint8_t *
+bytes(struct wl_arena *a, const struct wl_rows *r, int row, int col,
+    size_t *len)
+{
+	size_t n = wl_rows_len(r, row, col);
+	uint8_t *p = wl_arena_alloc(a, n / 2 + 1);
+
+	*len = n / 2;
+	if (p == NULL || wl_unhex(wl_rows_get(r, row, col), n, p) == -1)
+		return NULL;
+	return p;
+}
+
+static int
+read_key(struct wl_arena *a, const struct wl_rows *r, int i,
+    struct wl_db_provider_key *k)
+{
+	size_t len;
+
+	k->id = wl_rows_get(r, i, 0);
+	k->provider = wl_rows_get(r, i, 1);
+	k->key_id = wl_rows_get(r, i, 2);
+	k->host = wl_rows_get(r, i, 3);
+	k->hint = wl_rows_get(r, i, 4);
+	k->priority = (int)wl_rows_int(r, i, 5, 1);
+	k->nonce = bytes(a, r, i, 6, &len);
+	k->sealed = bytes(a, r, i, 7, &k->sealed_len);
+	return k->nonce == NULL || len != WL_SECRET_NONCE ||
+	    k->sealed == NULL ? -1 : 0;
+}
+
+int
+wl_db_provider_keys(struct wl_arena *a, const char *project,
+    struct wl_db_provider_key **rows, int *n, struct wl_err *e)
+{
+	struct wl_param p[] = { WL_P(project) };
+	struct wl_pg *c = wl_pg_take(WL_ROLE_APP, e);
+	struct wl_rows *r;
+	int i;
+
+	if (c == NULL)
+		return -1;
+	r = wl_pg_query_project(c, a, project, sql_keys, 1, p, e);
+	wl_pg_give(c);
+	if (r == NULL)
+		return -1;
+	*n = wl_rows_count(r);
+	*rows = wl_arena_alloc(a, (size_t)(*n + 1) * sizeof(**rows));
+	if (*rows == NULL)
+		return no_memory(e);
+	for (i = 0; i < *n; i++)
+		if (read_key(a, r, i, &(*rows)[i]) == -1)
+			return no_memory(e);
+	return 0;
+}
+
+int
+wl_db_price(struct wl_arena *a, const char *provider, const char *model,
+    int64_t at_ms, struct wl_db_price *p, struct wl_err *e)
+{
+	char ms[24];
+	struct wl_param params[] = { WL_P(provider), WL_P(model), WL_P(ms) };
+	struct wl_rows *r;
+
+	snprintf(ms, sizeof(ms), "%lld", (long long)at_ms);
+	if ((r = ask(a, sql_price, 3, params, e)) == NULL)
+		return -1;
+	memset(p, 0, sizeof(*p));
+	if (wl_rows_count(r) == 0)
+		return 0;
+	p->provider = wl_rows_get(r, 0, 0);
+	p->model = wl_rows_get(r, 0, 1);
+	p->effective_ms = wl_rows_int(r, 0, 2, 0);
+	p->input = wl_rows_int(r, 0, 3, -1);
+	p->cache_read = wl_rows_int(r, 0, 4, -1);
+	p->cache_write = wl_rows_int(r, 0, 5, -1);
+	p->output = wl_rows_int(r, 0, 6, -1);
+	p->reasoning = wl_rows_int(r, 0, 7, -1);
+	p->input_above_200k = wl_rows_int(r, 0, 8, -1);
+	p->output_above_200k = wl_rows_int(r, 0, 9, -1);
+	return 1;
+}
+
+int
+wl_db_model_providers(struct wl_arena *a, const char *model,
+    const char ***providers, int *n, struct wl_err *e)
+{
+	struct wl_param p[] = { WL_P(model) };
+	struct wl_rows *r = ask(a, sql_model_providers, 1, p, e);
+	int i;
+
+	if (r == NULL)
+		return -1;
+	*n = wl_rows_count(r);
+	*providers = wl_arena_alloc(a, (size_t)(*n + 1) * sizeof(**providers));
+	if (*providers == NULL)
+		return no_memory(e);
+	for (i = 0; i < *n; i++)
+		(*providers)[i] = wl_rows_get(r, i, 0);
+	return 0;
+}

@@ -1,0 +1,120 @@
+/*
+ * What counters begin with, and what the ledger says of a month.
+ */
+#include "config.h"
+
+#include <stdio.h>
+
+#include "lib/base/arena.h"
+#include "lib/base/clock.h"
+#include "lib/base/err.h"
+#include "lib/store/db.h"
+#include "lib/store/stmts.h"
+
+static const char sql_seed[] =
+    "SELECT generation, scope, kind, window_id, used, event_id"
+    " FROM watchllm.counter_begin($1, 'redis', $2, $3)"
+    " WHERE kind IN ('minute', 'month', 'sliding')";
+static const char sql_month[] =
+    "SELECT greatest(0, counted + correction) FROM watchllm.usage_month"
+    " WHERE project_id = $1"
+    " AND month = watchllm.utc_month(watchllm.from_ms($2))";
+static const char sql_key_month[] =
+    "SELECT counted FROM watchllm.usage_key_month"
+    " WHERE project_id = $1 AND api_key_id = $2"
+    " AND month = watchllm.utc_month(watchllm.from_ms($3))";
+static const char sql_month_set[] =
+    "SELECT watchllm.usage_set($1, $2, $3)";
+
+const struct wl_stmt wl_db_usage_stmts[] = {
+	{ "key_month", WL_ROLE_APP, sql_key_month },
+	{ "month", WL_ROLE_APP, sql_month },
+	{ "month_set", WL_ROLE_OWNER, sql_month_set },
+	{ "seed", WL_ROLE_APP, sql_seed },
+	{ NULL, WL_ROLE_APP, NULL }
+};
+
+static void
+number(char out[24], int64_t v)
+{
+	snprintf(out, 24, "%lld", (long long)v);
+}
+
+int
+wl_db_seed(struct wl_arena *a, enum wl_role role, const char *project,
+    int64_t now_ms, int64_t hold_ms, struct wl_db_seed *s, struct wl_err *e)
+{
+	char now[24], hold[24];
+	struct wl_param p[] = { WL_P(project), WL_P(now), WL_P(hold) };
+	struct wl_db_seed_row *row;
+	struct wl_pg *c;
+	struct wl_rows *r;
+	int i;
+
+	number(now, now_ms);
+	number(hold, hold_ms);
+	if ((c = wl_pg_take(role, e)) == NULL)
+		return -1;
+	r = wl_pg_query(c, a, sql_seed, 3, p, e);
+	wl_pg_give(c);
+	if (r == NULL)
+		return -1;
+	if ((s->n = wl_rows_count(r)) == 0)
+		return 0;
+	s->generation = wl_rows_get(r, 0, 0);
+	s->rows = wl_arena_alloc(a, (size_t)s->n * sizeof(*s->rows));
+	if (s->rows == NULL)
+		return wl_err_set(e, WL_E_INTERNAL, NULL);
+	for (i = 0; i < s->n; i++) {
+		row = &s->rows[i];
+		row->scope = wl_rows_get(r, i, 1);
+		row->kind = wl_rows_get(r, i, 2);
+		row->window = wl_rows_int(r, i, 3, 0);
+		row->used = wl_rows_int(r, i, 4, 0);
+		row->event = wl_rows_get(r, i, 5);
+	}
+	return 1;
+}
+
+int
+wl_db_month_used(struct wl_arena *a, enum wl_role role, const char *project,
+    const char *key_id, int64_t ms, int64_t *used, struct wl_err *e)
+{
+	char at[24];
+	struct wl_param whole[] = { WL_P(project), WL_P(at) };
+	struct wl_param key[] = { WL_P(project), WL_P(key_id), WL_P(at) };
+	struct wl_pg *c;
+	struct wl_rows *r;
+
+	number(at, ms);
+	if ((c = wl_pg_take(role, e)) == NULL)
+		return -1;
+	r = key_id == NULL ?
+	    wl_pg_query_project(c, a, project, sql_month, 2, whole, e) :
+	    wl_pg_query_project(c, a, project, sql_key_month, 3, key, e);
+	wl_pg_give(c);
+	if (r == NULL)
+		return -1;
+	*used = wl_rows_count(r) == 0 ? 0 : wl_rows_int(r, 0, 0, 0);
+	return 0;
+}
+
+int
+wl_db_month_set(struct wl_arena *a, const char *project, int64_t now_ms,
+    int64_t used, struct wl_err *e)
+{
+	char now[24], n[24];
+	struct wl_param p[] = { WL_P(project), WL_P(now), WL_P(n) };
+	struct wl_pg *c;
+	struct wl_rows *r;
+
+	number(now, now_ms);
+	number(n, used);
+	if ((c = wl_pg_take(WL_ROLE_OWNER, e)) == NULL)
+		return -1;
+	r = wl_pg_query(c, a, sql_month_set, 3, p, e);
+	wl_pg_give(c);
+	if (r == NULL)
+		return -1;
+	return wl_rows_get(r, 0, 0) != NULL;
+}

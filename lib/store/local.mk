@@ -1,0 +1,11 @@
+libwatchllm_a_SOURCES += \
+	lib/store/db.h \
+	lib/store/db_auth.c \
+	lib/store/db_provider.c \
+	lib/store/db_usage.c \
+	lib/store/pg.c lib/store/pg.h lib/store/pg_priv.h \
+	lib/store/pg_connect.c \
+	lib/store/pg_query.c \
+	lib/store/resolve.c lib/store/resolve.h \
+	lib/store/rows.c \
+	lib/store/stmts.h

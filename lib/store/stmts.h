@@ -1,0 +1,16 @@
+/*
+ * The tables of statements, one for each file that has some; see stmts.c.
+ */
+#ifndef WL_STORE_STMTS_H
+#define WL_STORE_STMTS_H
+
+#include "lib/store/pg.h"
+
+extern const struct wl_stmt wl_counter_pg_stmts[];
+extern const struct wl_stmt wl_db_auth_stmts[];
+extern const struct wl_stmt wl_db_migrate_stmts[];
+extern const struct wl_stmt wl_db_provider_stmts[];
+extern const struct wl_stmt wl_db_usage_stmts[];
+extern const struct wl_stmt wl_pg_stmts[];
+
+#endif
