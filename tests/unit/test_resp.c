@@ -92,7 +92,7 @@ without_body(void)
 static void
 headers(void)
 {
-	static char names[WL_RESP_HEADERS + 5][4];
+	static char names[WL_RESP_HEADERS + 5][16];
 	int i;
 
 	begin();
