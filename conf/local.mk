@@ -35,3 +35,4 @@ systemdsystemunit_DATA = $(UNITS) conf/systemd/watchllm-rollup.timer
 endif
 AM_DISTCHECK_CONFIGURE_FLAGS = \
 	--with-systemdsystemunitdir=$$dc_install_base/lib/systemd/system
+EXTRA_DIST += check conf/packages.sh conf/private.sh
