@@ -29,7 +29,8 @@ keep_string(struct fake_call *call, const char *s, size_t n)
 static int64_t
 wanted_tools(struct fake_call *call, const char **name)
 {
-	struct json_object *c = fake_request_get(call->body, "tool_choice"), *fn;
+	struct json_object *c = fake_request_get(call->body, "tool_choice"),
+			   *fn;
 
 	*name = NULL;
 	if (json_object_is_type(c, json_type_string)) {
@@ -73,17 +74,21 @@ fake_answer_tools(struct fake_call *call, struct fake_fail *f)
 	if (tools == NULL)
 		return 0;
 	if (!json_object_is_type(tools, json_type_array))
-		return fake_request_bad(f, "tools", "'tools' must be an array.");
+		return fake_request_bad(
+		    f, "tools", "'tools' must be an array.");
 	n = json_object_array_length(tools);
 	for (i = 0; n > 0 && call->n_parts < want &&
 	    i < n + FAKE_PARTS_MAX; i++) {
 		struct json_object *fn, *name;
 
-		fn = fake_request_get(json_object_array_get_idx(tools, i % n), "function");
+		fn = fake_request_get(
+		    json_object_array_get_idx(tools, i % n), "function");
 		name = fake_request_get(fn, "name");
 		if (!json_object_is_type(name, json_type_string))
-			return fake_request_bad(f, "tools", "tools[%zu] needs a function "
-			    "with a name.", i % n);
+			return fake_request_bad(f, "tools",
+			    "tools[%zu] needs a function "
+			    "with a name.",
+			    i % n);
 		if (only == NULL ||
 		    strcmp(only, json_object_get_string(name)) == 0)
 			add_tool(call, json_object_get_string(name),
@@ -95,7 +100,8 @@ fake_answer_tools(struct fake_call *call, struct fake_fail *f)
 int
 fake_answer_json(struct fake_call *call, struct fake_fail *f)
 {
-	struct json_object *o = fake_request_get(call->body, "response_format"), *type;
+	struct json_object *o = fake_request_get(call->body, "response_format"),
+			   *type;
 	struct fake_buf *made = &call->conn->made;
 	struct fake_part *p = &call->parts[0];
 	const char *word;
@@ -104,7 +110,8 @@ fake_answer_json(struct fake_call *call, struct fake_fail *f)
 		return 0;
 	type = fake_request_get(o, "type");
 	if (!json_object_is_type(type, json_type_string))
-		return fake_request_bad(f, "response_format", "'response_format' needs a "
+		return fake_request_bad(f, "response_format",
+		    "'response_format' needs a "
 		    "type.");
 	word = json_object_get_string(type);
 	if (strcmp(word, "text") == 0)
@@ -112,9 +119,11 @@ fake_answer_json(struct fake_call *call, struct fake_fail *f)
 	p->fixed = true;
 	p->data = made->len;
 	if (strcmp(word, "json_schema") == 0) {
-		o = fake_request_get(fake_request_get(o, "json_schema"), "schema");
+		o = fake_request_get(
+		    fake_request_get(o, "json_schema"), "schema");
 		if (!json_object_is_type(o, json_type_object))
-			return fake_request_bad(f, "response_format", "'json_schema' needs "
+			return fake_request_bad(f, "response_format",
+			    "'json_schema' needs "
 			    "a schema.");
 		fake_schema_instance(made, o, call->hash);
 	} else if (strcmp(word, "json_object") == 0) {
@@ -122,8 +131,8 @@ fake_answer_json(struct fake_call *call, struct fake_fail *f)
 		fake_text_put(made, call->hash, false, 0, 76);
 		fake_buf_puts(made, "\"}");
 	} else {
-		return fake_request_bad(f, "response_format", "Unknown type '%.40s'.",
-		    word);
+		return fake_request_bad(
+		    f, "response_format", "Unknown type '%.40s'.", word);
 	}
 	p->len = (int64_t)(made->len - p->data);
 	call->n_parts = 1;

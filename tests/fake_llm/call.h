@@ -24,7 +24,8 @@ struct json_object;
  * What the command line says.
  */
 struct fake_config {
-	uint64_t	 seed;
+	uint64_t	 seed;			/* of texts */
+	uint64_t	 salt;			/* of ids, delays and chance */
 	const char	*require_key;		/* NULL: any or none */
 	const char	*models[FAKE_MODELS_MAX];
 	int		 n_models;		/* 0: any model */

@@ -66,8 +66,8 @@ int fake_conn_fill(struct fake_conn *c, size_t more, int64_t wait_ms)
     __attribute__((warn_unused_result));
 
 /*
- * Send N pieces (at most FAKE_IOV_MAX), with c->split and c->gap_ms obeyed.  IOV is used up.
- * Returns 0, or -1 with c->peer set.
+ * Send N pieces (at most FAKE_IOV_MAX), with c->split and c->gap_ms obeyed. IOV
+ * is used up. Returns 0, or -1 with c->peer set.
  */
 int fake_conn_send(struct fake_conn *c, struct iovec *iov, int n)
     __attribute__((warn_unused_result));

@@ -118,8 +118,8 @@ put_piece(struct fake_stream *st, const struct fake_part *p, int64_t choice,
 }
 
 void
-fake_event_content(struct fake_stream *st, int part, int64_t choice, int64_t from,
-    int64_t len)
+fake_event_content(
+    struct fake_stream *st, int part, int64_t choice, int64_t from, int64_t len)
 {
 	const struct fake_part *p = &st->call->parts[part];
 

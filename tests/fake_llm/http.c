@@ -25,7 +25,8 @@ need(struct fake_conn *c, size_t n)
 	while (c->in.len - c->in_pos < n) {
 		size_t lack = n - (c->in.len - c->in_pos);
 
-		if (fake_conn_fill(c, lack < 4096 ? 4096 : lack, FAKE_READ_MS) == -1)
+		if (fake_conn_fill(
+			c, lack < 4096 ? 4096 : lack, FAKE_READ_MS) == -1)
 			return -1;
 	}
 	return 0;
@@ -185,21 +186,23 @@ read_head(struct fake_conn *c, struct head *h)
 
 	for (;;) {
 		size_t have = c->in.len - c->in_pos;
-		const char *s = c->in.p + c->in_pos, *e = NULL;
+		const char *e = NULL;
 
 		if (have > seen) {
 			size_t from = seen > 3 ? seen - 3 : 0;
 
-			e = memmem(s + from, have - from, "\r\n\r\n", 4);
+			e = memmem(c->in.p + c->in_pos + from, have - from,
+			    "\r\n\r\n", 4);
 			seen = have;
 		}
 		if (e != NULL) {
-			h->len = (size_t)(e - s) + 4;
+			h->len = (size_t)(e - c->in.p) - c->in_pos + 4;
 			return h->len > FAKE_HEAD_MAX ? 431 : 0;
 		}
 		if (have > FAKE_HEAD_MAX)
 			return 431;
-		if (fake_conn_fill(c, 2048, have ? FAKE_READ_MS : FAKE_IDLE_MS) == -1)
+		if (fake_conn_fill(
+			c, 2048, have ? FAKE_READ_MS : FAKE_IDLE_MS) == -1)
 			return -1;
 	}
 }
@@ -304,7 +307,8 @@ fake_http_read(struct fake_conn *c, struct fake_req *r)
 	if (rc != 0)
 		return rc;
 	if (h.expect && c->in.len - c->in_pos == h.len) {
-		struct iovec iov = {(char *)"HTTP/1.1 100 Continue\r\n\r\n", 25};
+		struct iovec iov = {
+		    (char *)"HTTP/1.1 100 Continue\r\n\r\n", 25};
 
 		if (fake_conn_send(c, &iov, 1) == -1)
 			return -1;
@@ -399,8 +403,8 @@ fake_http_reply(struct fake_conn *c, int status, const char *type,
 
 	c->head.len = 0;
 	fake_http_head(&c->head, c, status);
-	fake_buf_fmt(&c->head, "Content-Type: %s\r\nContent-Length: %zu\r\n\r\n",
-	    type, len);
+	fake_buf_fmt(&c->head,
+	    "Content-Type: %s\r\nContent-Length: %zu\r\n\r\n", type, len);
 	iov[0].iov_base = c->head.p;
 	iov[0].iov_len = c->head.len;
 	iov[1].iov_base = (void *)(uintptr_t)body;

@@ -37,8 +37,8 @@ void fake_http_done(struct fake_conn *c, const struct fake_req *r);
 
 /*
  * Begin a reply's head in B: status line, Server, and Connection where
- * the default of the protocol's version does not hold.  The caller appends header lines and an
- * empty line.
+ * the default of the protocol's version does not hold.  The caller appends
+ * header lines and an empty line.
  */
 void fake_http_head(struct fake_buf *b, const struct fake_conn *c, int status);
 

@@ -34,7 +34,7 @@ struct fake_record {
 	int64_t		 cached_tokens;
 	int64_t		 reasoning_tokens;
 	int64_t		 prompt_counted;
-	int64_t		 completion_sent;	/* tokens of the text that left */
+	int64_t		 completion_sent;	/* of the text that left */
 	uint64_t	 chunks;
 	uint64_t	 bytes;
 	uint64_t	 request_bytes;

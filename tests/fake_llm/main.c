@@ -45,10 +45,12 @@ static struct {
 static void
 usage(FILE *out)
 {
-	fputs("usage: fake_llm [options]\n"
+	fputs(
+	    "usage: fake_llm [options]\n"
 	    "A scripted upstream in OpenAI's wire format. No model is used.\n"
 	    "\n"
-	    "  --listen WHERE        PORT, HOST:PORT, [IPv6]:PORT or unix:PATH\n"
+	    "  --listen WHERE        PORT, HOST:PORT, [IPv6]:PORT or "
+	    "unix:PATH\n"
 	    "                        [127.0.0.1:0: a free port]\n"
 	    "  --seed N              makes answers, delays and ids repeatable\n"
 	    "  --set 'KEY=VALUE ...' defaults for all calls\n"
@@ -58,7 +60,8 @@ usage(FILE *out)
 	    "  --ledger-keep N       records kept in memory [100000]\n"
 	    "  --refuse              take the port, refuse connections\n"
 	    "  --help-directives     list what --set and [[...]] understand\n"
-	    "  --help, --version\n", out);
+	    "  --help, --version\n",
+	    out);
 }
 
 static void
@@ -306,7 +309,7 @@ take_option(int code, char *arg)
 		break;
 	case O_SEED:
 		fake_config.seed = number(arg, UINT64_MAX);
-		fake_ledger_salt(fake_config.seed);
+		fake_config.salt = fake_config.seed;
 		break;
 	case O_SET:
 		if (fake_rules_command_line(arg, err) == -1)
@@ -350,12 +353,13 @@ main(int argc, char **argv)
 	int code, rc;
 
 	/* without a seed ids differ from run to run */
-	fake_ledger_salt(fake_text_mix((uint64_t)time(NULL) << 20 ^
-	    (uint64_t)getpid()));
+	fake_config.salt = fake_text_mix((uint64_t)time(NULL) << 20 ^
+	    (uint64_t)getpid());
 	while ((code = getopt_long(argc, argv, "", options, NULL)) != -1)
 		take_option(code, optarg);
 	if (optind != argc)
 		die("unexpected argument");
+	fake_ledger_salt(fake_config.salt);
 	if (fake_ledger_open(server.ledger, server.keep) == -1) {
 		perror(server.ledger);
 		return 1;

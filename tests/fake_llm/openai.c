@@ -143,7 +143,7 @@ begin(struct fake_call *call, struct fake_conn *c, struct fake_req *r)
 	memcpy(rec->request_id, r->request_id, sizeof(rec->request_id));
 	memcpy(rec->key, r->key + (key_len > 4 ? key_len - 4 : 0), 4);
 	call->created = rec->start_us / 1000000;
-	call->random = fake_text_mix(fake_config.seed ^
+	call->random = fake_text_mix(fake_config.salt ^
 	    fake_text_mix(rec->seq));
 }
 

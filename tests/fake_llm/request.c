@@ -51,8 +51,10 @@ fake_request_known_model(const char *model)
 void
 fake_request_no_model(struct fake_fail *fail, const char *model)
 {
-	(void)fake_request_bad(fail, "model", "The model `%.100s` does not exist or you do "
-	    "not have access to it.", model);
+	(void)fake_request_bad(fail, "model",
+	    "The model `%.100s` does not exist or you do "
+	    "not have access to it.",
+	    model);
 	fail->status = 404;
 	fail->code = "model_not_found";
 }
@@ -91,8 +93,9 @@ get_int(struct json_object *o, const char *key, int64_t min, int64_t max,
 	if (json_object_is_type(v, json_type_int) && *out >= min &&
 	    *out <= max)
 		return 0;
-	return fake_request_bad(f, key, "'%s' must be an integer from %lld to %lld.", key,
-	    (long long)min, (long long)max);
+	return fake_request_bad(f, key,
+	    "'%s' must be an integer from %lld to %lld.", key, (long long)min,
+	    (long long)max);
 }
 
 static struct json_tokener *tok;
@@ -170,14 +173,16 @@ take_content(struct fake_call *call, struct json_object *content, bool obey,
 
 			p = json_object_array_get_idx(content, i);
 			if (!json_object_is_type(p, json_type_object))
-				return fake_request_bad(f, "messages", "Invalid content.");
+				return fake_request_bad(
+				    f, "messages", "Invalid content.");
 			t = fake_request_get(p, "text");
 			if (json_object_is_type(t, json_type_string) &&
 			    take_text(call, t, obey, &bytes, f) == -1)
 				return -1;
 		}
 	} else if (content != NULL) {
-		return fake_request_bad(f, "messages", "Invalid type for 'content'.");
+		return fake_request_bad(
+		    f, "messages", "Invalid type for 'content'.");
 	}
 	call->rec.prompt_counted += fake_text_tokens(bytes);
 	return 0;
@@ -200,7 +205,8 @@ take_messages(struct fake_call *call, struct fake_fail *f)
 
 	if (!json_object_is_type(list, json_type_array) ||
 	    json_object_array_length(list) == 0)
-		return fake_request_bad(f, "messages", "'messages' must be a non-empty "
+		return fake_request_bad(f, "messages",
+		    "'messages' must be a non-empty "
 		    "array.");
 	n = json_object_array_length(list);
 	for (i = 0; i < n; i++) {
@@ -208,8 +214,10 @@ take_messages(struct fake_call *call, struct fake_fail *f)
 
 		if (!json_object_is_type(m, json_type_object) ||
 		    role_of(m) == NULL)
-			return fake_request_bad(f, "messages", "messages[%zu] must be an "
-			    "object with a role.", i);
+			return fake_request_bad(f, "messages",
+			    "messages[%zu] must be an "
+			    "object with a role.",
+			    i);
 		if (strcmp(role_of(m), "user") == 0)
 			last = i;
 	}
@@ -219,7 +227,8 @@ take_messages(struct fake_call *call, struct fake_fail *f)
 
 		call->hash = fake_text_hash(call->hash, role,
 		    strlen(role) + 1);
-		if (take_content(call, fake_request_get(m, "content"), i == last, f) == -1)
+		if (take_content(call, fake_request_get(m, "content"),
+			i == last, f) == -1)
 			return -1;
 	}
 	return 0;
@@ -278,8 +287,8 @@ take_inputs(struct fake_call *call, const char *param, struct fake_fail *f)
 		return take_input(call, v, true, param, f);
 	n = json_object_array_length(v);
 	if (n == 0 || n > FAKE_INPUTS_MAX)
-		return fake_request_bad(f, param, "'%s' must have 1 to %d items.", param,
-		    FAKE_INPUTS_MAX);
+		return fake_request_bad(f, param,
+		    "'%s' must have 1 to %d items.", param, FAKE_INPUTS_MAX);
 	for (i = 0; i < n; i++)
 		if (take_input(call, json_object_array_get_idx(v, i),
 		    i == n - 1, param, f) == -1)
@@ -298,7 +307,8 @@ take_model(struct fake_call *call, struct fake_fail *f)
 
 	if (!json_object_is_type(v, json_type_string) ||
 	    json_object_get_string_len(v) == 0)
-		return fake_request_bad(f, "model", "you must provide a model parameter");
+		return fake_request_bad(
+		    f, "model", "you must provide a model parameter");
 	model = json_object_get_string(v);
 	n = (size_t)json_object_get_string_len(v);
 	if (n > 200 || strlen(model) != n)
@@ -326,7 +336,8 @@ take_stream(struct fake_call *call, struct fake_fail *f)
 	if (o == NULL)
 		return 0;
 	if (!json_object_is_type(o, json_type_object) || !call->rec.stream)
-		return fake_request_bad(f, "stream_options", "The 'stream_options' "
+		return fake_request_bad(f, "stream_options",
+		    "The 'stream_options' "
 		    "parameter is only allowed when 'stream' is enabled.");
 	return get_bool(o, "include_usage", &call->include_usage, f);
 }
@@ -371,7 +382,8 @@ take_embeddings(struct fake_call *call, struct fake_fail *f)
 		word = json_object_get_string(v);
 	call->base64 = strcmp(word, "base64") == 0;
 	if (!call->base64 && strcmp(word, "float") != 0)
-		return fake_request_bad(f, "encoding_format", "'encoding_format' must be "
+		return fake_request_bad(f, "encoding_format",
+		    "'encoding_format' must be "
 		    "float or base64.");
 	if (get_int(call->body, "dimensions", 1, 3072, &call->dimensions,
 	    f) == -1 || take_inputs(call, "input", f) == -1)
@@ -389,7 +401,8 @@ fake_request_parse(struct fake_call *call, struct fake_fail *fail)
 	call->hash = FAKE_HASH_INIT ^ fake_text_mix(fake_config.seed);
 	call->body = parse_json(call->req->body, call->req->body_len);
 	if (call->body == NULL)
-		return fake_request_bad(fail, NULL, "We could not parse the JSON body of "
+		return fake_request_bad(fail, NULL,
+		    "We could not parse the JSON body of "
 		    "your request.");
 	if (take_model(call, fail) == -1)
 		return -1;

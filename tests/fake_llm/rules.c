@@ -165,7 +165,8 @@ fake_rules_begin(struct fake_script *s, const char *key, const char *model)
 		struct rule *r = &rules[i];
 
 		if ((r->for_key != NULL && strcmp(r->for_key, key) != 0) ||
-		    (r->for_model != NULL && strcmp(r->for_model, model) != 0) ||
+		    (r->for_model != NULL &&
+			strcmp(r->for_model, model) != 0) ||
 		    (r->times > 0 && r->used >= r->times))
 			continue;
 		r->used++;
