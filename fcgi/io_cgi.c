@@ -22,6 +22,7 @@
 #include "lib/http/io.h"
 
 #define GATHER_MAX	((size_t)64 * 1024)
+#define REST_PIECES	64	/* of an unread body, 16 KB each */
 #define TIMEOUT_MS	((int64_t)60 * 1000)
 
 extern char **environ;
@@ -152,6 +153,20 @@ cgi_write(struct wl_io *io, const void *p, size_t len)
 }
 
 /*
+ * Read on what no handler wanted: a web server that is still sending the body
+ * would take our end for a failure and drop the reply.
+ */
+static void
+drain(struct wl_io *io)
+{
+	char buf[16384];
+	int i;
+
+	for (i = 0; i < REST_PIECES && cgi_read(io, buf, sizeof(buf)) > 0; i++)
+		;
+}
+
+/*
  * The web server takes the end of our output for the end of the reply; what
  * is left to settle must not keep it waiting.
  */
@@ -164,6 +179,8 @@ cgi_finish(struct wl_io *io)
 		return 0;
 	cgi.finished = true;
 	rc = cgi_flush(io);
+	if (rc == 0)
+		drain(io);
 	wl_forget(cgi.out);
 	if (cgi.out_watch != -1) {
 		wl_forget(cgi.out_watch);

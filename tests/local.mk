@@ -48,4 +48,9 @@ tests_fake_llm_fake_llm_SOURCES = \
 	tests/fake_llm/text.c tests/fake_llm/text.h \
 	tests/fake_llm/usage.c tests/fake_llm/usage.h
 tests_fake_llm_fake_llm_LDADD = libwatchllm.a $(JSONC_LIBS) -lz -lm
-EXTRA_DIST += docs/FAKE_LLM.md tests/e2e/test_fake_llm.py
+EXTRA_DIST += tests/e2e/test_fake_llm.py
+TEST_EXTENSIONS += .py
+PY_LOG_COMPILER = $(PYTHON3)
+TESTS += tests/e2e/test_fake_llm.py
+tests/e2e/test_fake_llm.log: tests/fake_llm/fake_llm$(EXEEXT)
+EXTRA_DIST += tests/e2e/stack.py tests/e2e/test_mounts.py
