@@ -1,0 +1,16 @@
+# migrations in their order, and what is loaded after them
+nobase_dist_pkgdata_DATA += \
+	sql/schema/0001_base.sql \
+	sql/schema/0002_project.sql \
+	sql/schema/0003_provider.sql \
+	sql/schema/0004_event.sql \
+	sql/schema/0005_ledger.sql \
+	sql/schema/0006_rollup.sql \
+	sql/schema/0007_counter.sql \
+	sql/schema/0008_drain.sql \
+	sql/schema/0009_maintenance.sql \
+	sql/schema/0010_report.sql \
+	sql/schema/0011_access.sql \
+	sql/seed/README \
+	sql/seed/model_prices.csv
+EXTRA_DIST += sql/README.md
