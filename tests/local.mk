@@ -54,3 +54,5 @@ PY_LOG_COMPILER = $(PYTHON3)
 TESTS += tests/e2e/test_fake_llm.py
 tests/e2e/test_fake_llm.log: tests/fake_llm/fake_llm$(EXEEXT)
 EXTRA_DIST += tests/e2e/stack.py tests/e2e/test_mounts.py
+TESTS += tests/db/test_schema.sh
+EXTRA_DIST += tests/db/apply.sh tests/db/test_schema.sh
