@@ -6,3 +6,4 @@ include $(srcdir)/lib/base/local.mk
 include $(srcdir)/lib/base/sched.mk
 include $(srcdir)/lib/http/local.mk
 include $(srcdir)/lib/store/local.mk
+include $(srcdir)/lib/core/local.mk
