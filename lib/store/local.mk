@@ -6,6 +6,8 @@ libwatchllm_a_SOURCES += \
 	lib/store/pg.c lib/store/pg.h lib/store/pg_priv.h \
 	lib/store/pg_connect.c \
 	lib/store/pg_query.c \
+	lib/store/redis.c lib/store/redis.h \
+	lib/store/redis_script.c \
 	lib/store/resolve.c lib/store/resolve.h \
 	lib/store/rows.c \
 	lib/store/stmts.h
