@@ -41,7 +41,6 @@ static int		 done_fd = -1;
 static void *
 helper(void *arg)
 {
-	const uint64_t one = 1;
 	struct job *j;
 
 	(void)arg;
@@ -64,7 +63,7 @@ helper(void *arg)
 		j->next = NULL;
 		*done_tail = j;
 		done_tail = &j->next;
-		if (done == j && write(done_fd, &one, sizeof(one)) == -1)
+		if (done == j && eventfd_write(done_fd, 1) == -1)
 			wl_sched_die("offload: the loop cannot be told");
 	}
 	pthread_mutex_unlock(&lock);
@@ -75,11 +74,11 @@ static void
 jobs_done(int fd, uint32_t revents, void *arg)
 {
 	struct job *j, *next;
-	uint64_t n;
+	eventfd_t n;
 
 	(void)revents;
 	(void)arg;
-	if (read(fd, &n, sizeof(n)) == -1)
+	if (eventfd_read(fd, &n) == -1)
 		return;
 	pthread_mutex_lock(&lock);
 	j = done;

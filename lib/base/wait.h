@@ -18,11 +18,17 @@ struct wl_co;
 
 /*
  * Wait until FD (or -1: no descriptor) shows one of EVENTS, until wl_wake()
- * when EVENTS has WL_WOKEN, or until DEADLINE (monotonic ms, see wl_mono()).
+ * when EVENTS has WL_WOKEN, or until DEADLINE (monotonic ms, see wl_mono();
+ * INT64_MAX: none).  A deadline that has passed makes it a look: events that
+ * hold are still reported.
  * EPOLLERR and EPOLLHUP are always reported.  Returns the events that hold
  * (> 0), 0 at the deadline, or -1 with errno ECANCELED when this coroutine
- * was cancelled, or another errno from epoll.  At most one coroutine waits
- * for a descriptor at a time (EBUSY).
+ * was cancelled, or another errno from epoll (EPERM: a regular file).  At
+ * most one coroutine waits for a descriptor at a time (EBUSY).  With
+ * EPOLLEXCLUSIVE (and only EPOLLIN) processes that wait for the same
+ * listening socket are not all woken for one connection.
+ * FD must be non-blocking if it is then read or written, and wl_forget()
+ * comes before its close.  Aborts when not called by a coroutine.
  * A wake is not remembered: test your condition, then wait, in that order
  * and with nothing that waits between.
  */
@@ -30,7 +36,8 @@ int wl_wait(int fd, uint32_t events, int64_t deadline)
     __attribute__((warn_unused_result));
 
 /*
- * Make CO runnable if it waits with WL_WOKEN; else do nothing.
+ * Make CO runnable if it waits with WL_WOKEN; else do nothing.  Not for
+ * other threads.
  */
 void wl_wake(struct wl_co *co);
 
