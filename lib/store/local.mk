@@ -1,4 +1,5 @@
 libwatchllm_a_SOURCES += \
+	lib/store/counter.h \
 	lib/store/db.h \
 	lib/store/db_auth.c \
 	lib/store/db_provider.c \
