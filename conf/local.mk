@@ -36,3 +36,4 @@ endif
 AM_DISTCHECK_CONFIGURE_FLAGS = \
 	--with-systemdsystemunitdir=$$dc_install_base/lib/systemd/system
 EXTRA_DIST += check conf/packages.sh conf/private.sh
+nobase_dist_example_DATA += conf/watchllm.conf.sample

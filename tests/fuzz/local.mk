@@ -18,7 +18,7 @@ check_PROGRAMS += $(FUZZ_TARGETS)
 EXTRA_DIST += tests/fuzz/fuzz.h
 
 if FUZZ
-FUZZ_LIBS = -fsanitize=fuzzer $(WL_LIBS)
+FUZZ_LIBS = $(FUZZ_ENGINE) $(WL_LIBS)
 else
 check_LIBRARIES += libwlreplay.a
 libwlreplay_a_SOURCES = tests/fuzz/replay_main.c

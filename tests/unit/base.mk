@@ -7,6 +7,11 @@ UNIT_TESTS += \
 	tests/unit/test_enc \
 	tests/unit/test_err \
 	tests/unit/test_hash \
+	tests/unit/test_journal \
+	tests/unit/test_journal_read \
+	tests/unit/test_json \
+	tests/unit/test_jw \
+	tests/unit/test_log \
 	tests/unit/test_money \
 	tests/unit/test_num \
 	tests/unit/test_rand \

@@ -128,9 +128,8 @@ test_depth(void)
 		    depth <= WL_JSON_DEPTH ? WL_JSON_OK : WL_JSON_DEEP);
 		CU_ASSERT_EQUAL(parse(text) != NULL, depth <= WL_JSON_DEPTH);
 	}
-	text[0] = '\0';
 	for (i = 0; i < 33; i++)
-		strcat(text, "{\"a\":");
+		memcpy(text + 5 * i, "{\"a\":", 6);
 	CU_ASSERT_EQUAL(wl_json_scan(text, strlen(text), 1000), WL_JSON_DEEP);
 }
 
