@@ -4,6 +4,8 @@
 #ifndef WL_CORE_AUTH_H
 #define WL_CORE_AUTH_H
 
+#include "lib/core/key.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -17,57 +19,79 @@ enum {
 };
 
 /*
- * Immutable, shared by the requests that use it; counted references.
+ * Shared by the requests that use it; counted references.  Nothing in it
+ * changes but REFS and VERIFIED.  Limits: -1 where there is none.
  */
 struct wl_auth {
 	int		 refs;
 	char		 project[33];
-	char		 project_name[101];
+	char		 project_name[201];
 	char		 plan[33];
-	char		 key_prefix[7];
+	char		 key_id[33];		/* within its project */
+	char		 key_prefix[WL_KEY_PREFIX + 1];
 	char		 retention_class[33];
-	char		 default_provider[33];	/* or "" */
+	char		 default_provider[65];	/* or "" */
 	char		*settings;		/* JSON object, never NULL */
-	int64_t		 key_id, dsn_id, version;
+	int64_t		 dsn_id;
+	int64_t		 version;		/* of the project */
+	int64_t		 catalog_version;	/* of providers and prices */
 	unsigned	 scopes;
 	int64_t		 expires_ms;		/* 0: never */
-	int64_t		 rpm, month, key_rpm, key_month, concurrent;
+	int64_t		 rpm, month;		/* of the plan */
+	int64_t		 key_rpm, key_month, concurrent;
 	bool		 sliding, cache_hits_free;
+	uint64_t	 epoch;			/* of Redis, when it was read */
+	int64_t		 verified;		/* monotonic ms: known to hold */
 };
 
 /*
- * Where the caller learns of a revocation: gateway and ingestion by the
- * version in their limiter call (CACHED), reads by a query (FRESH).
+ * Where the caller learns of a revocation.
  */
-enum wl_auth_mode { WL_AUTH_CACHED, WL_AUTH_FRESH };
+enum wl_auth_mode {
+	WL_AUTH_CACHED,		/* by the version in its limiter call */
+	WL_AUTH_RECENT,		/* the same without a limiter: at most 1 s late */
+	WL_AUTH_FRESH		/* by a query that begins after the request */
+};
 
 /*
  * Check KEY: form and checksum, then the process's cache, then PostgreSQL.
- * A reference to the result, or NULL with *E: WL_E_MISSING_KEY,
- * WL_E_INVALID_KEY (malformed, unknown, revoked, expired: one answer),
- * WL_E_SCOPE, WL_E_UNAVAILABLE (both stores away for longer than
- * auth_stale_max), WL_E_TOO_MANY_BAD (failures of ADDR).  With Redis away an
- * entry older than 1 s is checked against PostgreSQL again.
+ * A reference to the result, or NULL with *E: WL_E_MISSING_KEY (NULL or
+ * empty), WL_E_INVALID_KEY (malformed, unknown, revoked, expired, project
+ * disabled: one answer), WL_E_UNAVAILABLE (PostgreSQL is away, and what is
+ * cached was last known to hold more than auth_stale_max ago),
+ * WL_E_TOO_MANY_BAD (too many failures of ADDR; keys that this process knows
+ * are let through, since many may share an address).  While the limiter is
+ * away, CACHED is RECENT.  A missing key is no failure of its address.
  */
 struct wl_auth *wl_auth_check(struct wl_arena *a, const struct wl_conf *conf,
-    const char *key, const char *addr, unsigned scope, enum wl_auth_mode mode,
-    struct wl_err *e);
+    const char *key, const char *addr, enum wl_auth_mode mode,
+    struct wl_err *e) __attribute__((warn_unused_result));
 
 /*
- * The same after STALE: what the cache holds of this key is dropped first.
+ * The same after STALE: only what PostgreSQL says from now on counts.
  */
 struct wl_auth *wl_auth_again(struct wl_arena *a, const struct wl_conf *conf,
-    const char *key, const char *addr, unsigned scope, struct wl_err *e);
-
-void wl_auth_unref(struct wl_auth *auth);
-void wl_auth_flush(void);	/* drop the cache */
+    const char *key, const char *addr, struct wl_err *e)
+    __attribute__((warn_unused_result));
 
 /*
- * A new key: "lgw_proj_" or "lgw_test_" + 32 base62 + 6 base62 of their
- * CRC-32; its first 6 random characters; the SHA-256 that is stored.
+ * Whether AUTH has all of SCOPES: 0, or -1 with *E WL_E_SCOPE.
  */
-void wl_key_make(bool test, char key[48], char prefix[7], uint8_t hash[32]);
-/* Whether KEY has the right form and checksum; PREFIX gets 6 characters. */
-bool wl_key_wellformed(const char *key, char prefix[7]);
+int wl_auth_allows(const struct wl_auth *auth, unsigned scopes,
+    struct wl_err *e) __attribute__((warn_unused_result));
+
+/*
+ * The limiter has just agreed with AUTH's version.
+ */
+void wl_auth_verified(struct wl_auth *auth);
+
+/*
+ * The word of SCOPE, a single one ("gateway"), or NULL.
+ */
+const char *wl_auth_scope_name(unsigned scope);
+
+void wl_auth_ref(struct wl_auth *auth);
+void wl_auth_unref(struct wl_auth *auth);	/* NULL is let pass */
+void wl_auth_flush(void);	/* drop the cache */
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * Admission: what a plan and a key allow, decided by lib/store/counter.h.
+ * Admission: what a plan and a key allow, decided by lib/store/counter.h, and
+ * how it is told to the client.
  */
 #ifndef WL_CORE_LIMIT_H
 #define WL_CORE_LIMIT_H
@@ -11,11 +12,12 @@ struct wl_req;
 struct wl_resp;
 
 /*
- * The state of one call's admission, from admit to settle.
+ * The state of one call's admission, from admit to settle; zeroed before.
  */
 struct wl_admission {
 	bool			 admitted;
 	bool			 degraded;	/* the limiter was away */
+	bool			 known;		/* GATE's rows hold what is used */
 	struct wl_gate		 gate;
 	char			 event_id[37];
 	char			 month[8];	/* "YYYY-MM" at admission */
@@ -25,24 +27,40 @@ struct wl_admission {
 
 /*
  * Decide whether R's call of *AUTH may go on.  After STALE the key is
- * authenticated again and *AUTH replaced.  Returns 0 (also when degraded
- * under on_redis_failure=open) or -1 with *E: WL_E_RATE_LIMIT, WL_E_QUOTA,
- * WL_E_CONCURRENCY with DETAILS and RETRY_AFTER, WL_E_UNAVAILABLE, or an
- * authentication error.  *AD serves wl_limit_headers() in any case.
+ * authenticated again and *AUTH replaced.  The event's id is the request's.
+ * Returns 0 (also when degraded under on_redis_failure=open) or -1 with *E:
+ * WL_E_RATE_LIMIT, WL_E_QUOTA, WL_E_CONCURRENCY with DETAILS and RETRY_AFTER,
+ * WL_E_UNAVAILABLE, or an authentication error, and then *AUTH is NULL.  *AD
+ * serves wl_limit_headers() in any other case.
  */
 int wl_limit_admit(const struct wl_req *r, const struct wl_conf *conf,
     struct wl_auth **auth, struct wl_admission *ad, struct wl_err *e)
     __attribute__((warn_unused_result));
 
 /*
- * X-RateLimit-*, X-Quota-*, RateLimit, RateLimit-Policy,
- * X-WatchLLM-Limiter.  Without an admission (GET routes) the counters are
- * read first.
+ * The same figures without a debit, for what is not admitted: *AD serves
+ * wl_limit_headers() afterwards, whatever is returned.  -1 with *E: the
+ * counters cannot be read.
  */
-void wl_limit_headers(struct wl_resp *resp, const struct wl_auth *auth,
-    const struct wl_admission *ad);
 int wl_limit_read(struct wl_arena *a, const struct wl_conf *conf,
-    const struct wl_auth *auth, struct wl_admission *ad, struct wl_err *e);
+    const struct wl_auth *auth, struct wl_admission *ad, struct wl_err *e)
+    __attribute__((warn_unused_result));
+
+/*
+ * X-RateLimit-*, X-Quota-*, RateLimit, RateLimit-Policy, and, when the
+ * limiter was away, X-WatchLLM-Limiter.  Where plan and key both limit
+ * something, X- headers tell of the limit with less left.  Seconds of the
+ * epoch: X-RateLimit-Reset, X-Quota-Reset.
+ */
+void wl_limit_headers(struct wl_resp *resp, const struct wl_admission *ad);
+
+/*
+ * Of the limits on NAME, WL_LN_MINUTE or WL_LN_MONTH, by plan and key, the
+ * row with less left; NULL before admit or read.
+ */
+const struct wl_limit_row *wl_limit_tighter(const struct wl_admission *ad,
+    enum wl_limit_name name);
+int64_t wl_limit_left(const struct wl_limit_row *row);	/* never below 0 */
 
 /*
  * Give back what the outcome does not cost (CONTRACT, table of outcomes).
