@@ -6,6 +6,7 @@
 #include "lib/http/client_priv.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -542,6 +543,11 @@ wl_xfer_wait(struct wl_xfer *x, int want, int fd, uint32_t events,
 	int bits, got;
 
 	x->owner = wl_co_self();
+	/* as wl_wait() does, also when there is nothing to wait for */
+	if (wl_co_cancelled()) {
+		errno = ECANCELED;
+		return -1;
+	}
 	for (;;) {
 		bits = x->done ? WL_X_DONE : 0;
 		if ((want & WL_X_HEADERS) && x->headers_done)
