@@ -1,7 +1,8 @@
 /*
  * The decision to admit a call, in one round trip: by a Lua script in Redis
  * (counter_redis.c) or by one statement in PostgreSQL (counter_pg.c), with
- * the same meaning.  All or nothing: a refused call debits nothing.
+ * the same meaning.  All or nothing: a refused call debits nothing.  What is
+ * kept in Redis, and why it stays exact, is told in scripts.c.
  */
 #ifndef WL_STORE_COUNTER_H
 #define WL_STORE_COUNTER_H
@@ -25,17 +26,20 @@ enum wl_limit_kind {
 };
 
 /*
- * Which scope a row belongs to; names its key (see counter_redis.c):
- * minute    ratelimit:{project}:{window}      or :sliding
- * month     quota:{project}:{YYYY-MM}
- * key_*     the same with ":key:{prefix}" before the window
- * lease     leases:{project}
+ * What a row counts: calls of the project or of one of its API keys, in a
+ * minute or a month, or calls in flight.  MINUTE and KEY_MINUTE are FIXED or
+ * SLIDING, months are FIXED, LEASE is LEASE.
  */
 enum wl_limit_name {
 	WL_LN_MINUTE, WL_LN_MONTH, WL_LN_KEY_MINUTE, WL_LN_KEY_MONTH,
 	WL_LN_LEASE, WL_LIMIT_NAME_MAX
 };
 
+/*
+ * A limit of 0 refuses always, one below zero is none: nothing is counted.
+ * RESET_MS is when the window ends; of a sliding one, when one more call
+ * would be admitted.
+ */
 struct wl_limit_row {
 	enum wl_limit_name	 name;
 	enum wl_limit_kind	 kind;
@@ -57,33 +61,39 @@ enum wl_gate_result {
 struct wl_gate {
 	/* in */
 	const char		*project;
-	const char		*key_prefix;	/* public part of the API key */
+	const char		*key_id;	/* of the API key; NULL: none */
 	int64_t			 version;	/* of the project, as cached */
 	int64_t			 now_ms;
-	const char		*event_id;	/* names the lease and the entry */
+	const char		*event_id;	/* a UUID; names lease and entry */
 	int64_t			 lease_ms;
 	struct wl_limit_row	 rows[WL_LIMIT_ROWS];
 	int			 nrows;
 	/* out */
 	enum wl_gate_result	 result;
 	int			 refused_by;
-	char			 generation[24];	/* of the counters, or "" */
+	char			 generation[32];	/* of the counters, or "" */
 };
 
 /*
- * Decide.  In Redis a project whose counters are missing (lost data, first
- * call, new month) is seeded from the PostgreSQL ledger inside this call, so
- * it may take a second round trip then.  Returns 0, or -1 with *E
- * WL_E_UNAVAILABLE: nothing was debited that a retry would not repeat.
+ * Decide.  STALE means that the caller's version is not the present one: it
+ * reads PostgreSQL again and asks again.  A version that agrees, but that
+ * nobody has confirmed for a minute, is looked up in PostgreSQL inside this
+ * call; so are counters that are missing (lost data, first call, new month):
+ * they begin with the sums of the ledger.  The call then takes a few round
+ * trips, one of the process for all that wait for the same.
+ * Returns 0, or -1 with *E WL_E_UNAVAILABLE: not known whether anything was
+ * debited; ask no more for this call.
  */
 int wl_counter_admit(struct wl_arena *a, const struct wl_conf *conf,
     struct wl_gate *g, struct wl_err *e) __attribute__((warn_unused_result));
 
 /*
- * What an admitted call gives back: MONTH calls refunded (0 or 1), and its
- * lease.  Touches a counter only when its key still exists and, for the
- * month, when it is of the same generation; never below zero, never an
- * expiry.  Queued by _send, awaited by _wait; failures are only logged.
+ * What an admitted call gives back: its debit of the months, when
+ * REFUND_MONTH, and its lease.  Touches a counter only when it still exists
+ * and is of the same generation; never below zero, never an expiry.  Queued
+ * by _send, awaited by _wait, which must follow; A and *G must stay until
+ * then.  Failures are only logged.  NULL (nothing to do, or no way to do it)
+ * may be awaited too.
  */
 struct wl_settle;
 struct wl_settle *wl_counter_settle_send(struct wl_arena *a,
@@ -91,29 +101,66 @@ struct wl_settle *wl_counter_settle_send(struct wl_arena *a,
 void wl_counter_settle_wait(struct wl_settle *s);
 
 /*
- * Operations behind "watchllm usage" and GET /v1/usage.  Reading changes
- * nothing.
+ * What is used of G's rows now, with their resets; nothing is changed, the
+ * version does not matter.  0, or -1 with *E.
  */
 int wl_counter_read(struct wl_arena *a, const struct wl_conf *conf,
-    struct wl_gate *g, struct wl_err *e);
-int wl_counter_reset(struct wl_arena *a, const struct wl_conf *conf,
-    const char *project, int64_t now_ms, struct wl_err *e);
+    struct wl_gate *g, struct wl_err *e) __attribute__((warn_unused_result));
+
+/*
+ * For operators, as role owner.  Set what PROJECT has used of NOW_MS's minute
+ * and month, lastingly; -1 leaves it as it is.  Reset sets both to 0.
+ * Returns 0, or -1 with *E (WL_E_NOT_FOUND: no such project).  When Redis
+ * cannot be reached PostgreSQL may have been changed already: do it again.
+ */
 int wl_counter_set(struct wl_arena *a, const struct wl_conf *conf,
     const char *project, int64_t now_ms, int64_t minute, int64_t month,
-    struct wl_err *e);	/* -1: leave as it is */
+    struct wl_err *e) __attribute__((warn_unused_result));
+int wl_counter_reset(struct wl_arena *a, const struct wl_conf *conf,
+    const char *project, int64_t now_ms, struct wl_err *e)
+    __attribute__((warn_unused_result));
+
 /*
- * Set the month of PROJECT to the ledger's figure plus what is not drained:
- * used by "watchllm-rollup reconcile".
+ * For "watchllm-rollup reconcile", as role rollup: compare PROJECT's month
+ * with the ledger.  Where it is lower, or higher by more than the calls of
+ * the last two minutes, which may not be drained yet, the counters begin
+ * anew.  *BEFORE is what was there (-1: nothing), *AFTER what is there now.
+ * Returns 1: they began anew; 0: they agree; -1 with *E.
  */
 int wl_counter_reconcile(struct wl_arena *a, const struct wl_conf *conf,
     const char *project, int64_t now_ms, int64_t *before, int64_t *after,
-    struct wl_err *e);
+    struct wl_err *e) __attribute__((warn_unused_result));
+
 /*
- * Publish a project's new version after a change (revocation, plan): the
- * next call of any worker is STALE.
+ * Make known a project's new version after a change (revocation, plan): the
+ * next call of any worker with another is STALE.  Nothing to do with counters
+ * in PostgreSQL.  0, or -1 with *E.
  */
 int wl_counter_version(struct wl_arena *a, const struct wl_conf *conf,
-    const char *project, int64_t version, struct wl_err *e);
+    const char *project, int64_t version, struct wl_err *e)
+    __attribute__((warn_unused_result));
+
+/*
+ * A row of watchllm.counter_fixup, as the consumer read it: calls that the
+ * present generation of the counters did not see.  CALLS is as in the table.
+ */
+struct wl_counter_fixup {
+	int64_t		 id;
+	const char	*project, *key_id;	/* NULL: none */
+	const char	*generation, *host;
+	int64_t		 month_ms;	/* any time within the month */
+	int64_t		 minute;
+	int64_t		 month_n, minute_n;
+	const char	*calls;
+};
+/*
+ * Add it to Redis.  After 0 the row is done with and is to be deleted; after
+ * -1 with *E it is to be tried again, and no later row of the same host
+ * before it.  Doing it twice does nothing more.
+ */
+int wl_counter_fixup(struct wl_arena *a, const struct wl_conf *conf,
+    const struct wl_counter_fixup *f, int64_t now_ms, struct wl_err *e)
+    __attribute__((warn_unused_result));
 
 /*
  * Failed authentications and bad requests by address: a fixed minute window.

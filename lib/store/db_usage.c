@@ -23,6 +23,10 @@ static const char sql_key_month[] =
     "SELECT counted FROM watchllm.usage_key_month"
     " WHERE project_id = $1 AND api_key_id = $2"
     " AND month = watchllm.utc_month(watchllm.from_ms($3))";
+static const char sql_recent[] =
+    "SELECT count(*) FROM watchllm.ledger WHERE project_id = $1"
+    " AND admitted_at > watchllm.from_ms($2::bigint - 120000)"
+    " AND day >= watchllm.utc_day(watchllm.from_ms($2::bigint - 120000))";
 static const char sql_month_set[] =
     "SELECT watchllm.usage_set($1, $2, $3)";
 
@@ -30,6 +34,7 @@ const struct wl_stmt wl_db_usage_stmts[] = {
 	{ "key_month", WL_ROLE_APP, sql_key_month },
 	{ "month", WL_ROLE_APP, sql_month },
 	{ "month_set", WL_ROLE_OWNER, sql_month_set },
+	{ "recent", WL_ROLE_ROLLUP, sql_recent },
 	{ "seed", WL_ROLE_APP, sql_seed },
 	{ NULL, WL_ROLE_APP, NULL }
 };
@@ -76,6 +81,27 @@ wl_db_seed(struct wl_arena *a, enum wl_role role, const char *project,
 	return 1;
 }
 
+/*
+ * One figure of PROJECT, 0 where there is no row.
+ */
+static int
+figure(struct wl_arena *a, enum wl_role role, const char *project,
+    const char *sql, int n, const struct wl_param *p, int64_t *v,
+    struct wl_err *e)
+{
+	struct wl_pg *c = wl_pg_take(role, e);
+	struct wl_rows *r;
+
+	if (c == NULL)
+		return -1;
+	r = wl_pg_query_project(c, a, project, sql, n, p, e);
+	wl_pg_give(c);
+	if (r == NULL)
+		return -1;
+	*v = wl_rows_count(r) == 0 ? 0 : wl_rows_int(r, 0, 0, 0);
+	return 0;
+}
+
 int
 wl_db_month_used(struct wl_arena *a, enum wl_role role, const char *project,
     const char *key_id, int64_t ms, int64_t *used, struct wl_err *e)
@@ -83,20 +109,22 @@ wl_db_month_used(struct wl_arena *a, enum wl_role role, const char *project,
 	char at[24];
 	struct wl_param whole[] = { WL_P(project), WL_P(at) };
 	struct wl_param key[] = { WL_P(project), WL_P(key_id), WL_P(at) };
-	struct wl_pg *c;
-	struct wl_rows *r;
 
 	number(at, ms);
-	if ((c = wl_pg_take(role, e)) == NULL)
-		return -1;
-	r = key_id == NULL ?
-	    wl_pg_query_project(c, a, project, sql_month, 2, whole, e) :
-	    wl_pg_query_project(c, a, project, sql_key_month, 3, key, e);
-	wl_pg_give(c);
-	if (r == NULL)
-		return -1;
-	*used = wl_rows_count(r) == 0 ? 0 : wl_rows_int(r, 0, 0, 0);
-	return 0;
+	if (key_id == NULL)
+		return figure(a, role, project, sql_month, 2, whole, used, e);
+	return figure(a, role, project, sql_key_month, 3, key, used, e);
+}
+
+int
+wl_db_recent(struct wl_arena *a, enum wl_role role, const char *project,
+    int64_t now_ms, int64_t *calls, struct wl_err *e)
+{
+	char at[24];
+	struct wl_param p[] = { WL_P(project), WL_P(at) };
+
+	number(at, now_ms);
+	return figure(a, role, project, sql_recent, 2, p, calls, e);
 }
 
 int

@@ -1,0 +1,17 @@
+/*
+ * Every statement of the program, for the test that prepares them all.
+ */
+#include "config.h"
+#include "lib/store/stmts.h"
+
+#include <stddef.h>
+
+const struct wl_stmt *const wl_stmt_tables[] = {
+	wl_counter_pg_stmts,
+	wl_db_auth_stmts,
+	wl_db_migrate_stmts,
+	wl_db_provider_stmts,
+	wl_db_usage_stmts,
+	wl_pg_stmts,
+	NULL
+};
