@@ -11,6 +11,6 @@ nobase_dist_pkgdata_DATA += \
 	sql/schema/0009_maintenance.sql \
 	sql/schema/0010_report.sql \
 	sql/schema/0011_access.sql \
-	sql/seed/README \
+	sql/seed/README.txt \
 	sql/seed/model_prices.csv
 EXTRA_DIST += sql/README.md
