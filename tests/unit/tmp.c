@@ -14,8 +14,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#define PATHS	256
+
 static char dir[256];
 static pid_t owner;
+static char *paths[PATHS];
+static size_t npaths;
 
 static int
 remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
@@ -32,6 +36,8 @@ remove_all(void)
 	/* a child that exits leaves the folder to its parent */
 	if (getpid() == owner)
 		nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	while (npaths > 0)
+		free(paths[--npaths]);
 }
 
 const char *
@@ -54,14 +60,19 @@ wl_tmp_dir(void)
 const char *
 wl_tmp_path(const char *name)
 {
-	static char *paths[256];
-	static size_t n;
+	size_t i;
 	char *p;
 
-	if (n == sizeof(paths) / sizeof(paths[0]) ||
-	    asprintf(&p, "%s/%s", wl_tmp_dir(), name) == -1)
-		errx(99, "out of paths");
-	return paths[n++] = p;
+	if (asprintf(&p, "%s/%s", wl_tmp_dir(), name) == -1)
+		err(99, NULL);
+	for (i = 0; i < npaths; i++)
+		if (strcmp(paths[i], p) == 0) {
+			free(p);
+			return paths[i];
+		}
+	if (npaths == PATHS)
+		errx(99, "too many paths");
+	return paths[npaths++] = p;
 }
 
 const char *
