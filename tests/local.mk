@@ -16,6 +16,7 @@ WL_TEST_LIBS = libwltest.a $(WL_LIBS) $(CUNIT_LIBS)
 # a unit test is one line here and one below: tests/unit/test_MODULE.c
 UNIT_TESTS =
 include $(srcdir)/tests/unit/base.mk
+include $(srcdir)/tests/unit/sched.mk
 UNIT_TESTS += tests/unit/test_client tests/unit/test_cors tests/unit/test_guard \
 	tests/unit/test_req tests/unit/test_resp tests/unit/test_sse
 check_PROGRAMS += $(UNIT_TESTS)
@@ -58,4 +59,5 @@ EXTRA_DIST += tests/e2e/stack.py tests/e2e/test_mounts.py
 TESTS += tests/db/test_schema.sh
 EXTRA_DIST += tests/db/apply.sh tests/db/test_schema.sh
 include $(srcdir)/tests/fuzz/local.mk
+include $(srcdir)/tests/gdb/local.mk
 include $(srcdir)/tests/lint/local.mk

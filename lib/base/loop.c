@@ -450,8 +450,8 @@ wl_timer_clear(struct wl_timer *t)
 }
 
 /*
- * No more than there are now: one that sets itself again to a time that has
- * passed waits for the next turn.
+ * As many as there are now at most: one that sets itself again and again to
+ * a time that has passed does not keep the loop from its events.
  */
 static void
 run_timers(void)

@@ -44,9 +44,10 @@ int wl_watch(int fd, uint32_t events, void (*cb)(int, uint32_t, void *),
 void wl_forget(int fd);
 
 /*
- * A one-shot timer.  The owner embeds it, zeroed; CB(ARG) runs on the loop's
- * stack at or after DEADLINE (monotonic ms).  Setting a running timer moves
- * it; clearing one that does not run does nothing.
+ * A one-shot timer.  The owner embeds it, zeroed, and clears it before its
+ * memory goes; CB(ARG) runs on the loop's stack at or after DEADLINE
+ * (monotonic ms).  Setting a running timer moves it; clearing one that does
+ * not run does nothing.  The end of wl_run() clears all.
  */
 struct wl_timer {
 	int64_t		 deadline;

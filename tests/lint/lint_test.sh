@@ -100,4 +100,17 @@ expect banned.sh pass "names that only look like them"
 add banned.sh lib/core/b.c 'f("SELECT a FROM %s", t);'
 add banned.sh lib/core/b.c 'f("DELETE FROM t WHERE a = %d", t);'
 
+for call in 'sleep(1);' 'if (poll(&p, 1, 0) == 1)' 'r = getaddrinfo (h, s, 0, &l);' \
+    'PQexecParams(c, s, 0, 0, 0, 0, 0, 0);' 'redisGetReply(c, &r);' \
+    'curl_easy_perform(h);' 'x = fsync(fd);' 'fcntl(fd, F_SETLKW, &l);'; do
+	add blocking.sh lib/core/b.c "$call"
+done
+fresh
+echo 'wl_sleep(1); o->poll(x); epoll_ctl(1, 2, 3, 4); PQsendQuery(c, s);' \
+    >> "$tmp/t/lib/base/a.c"
+expect blocking.sh pass "names that only look like them"
+fresh
+echo 'int x;' > "$tmp/t/lib/base/loop.c"
+expect blocking.sh fail "an exception that is not used"
+
 exit $failed

@@ -3,6 +3,7 @@ check_PROGRAMS += tests/lint/print_tables
 tests_lint_print_tables_LDADD = libwatchllm.a $(SODIUM_LIBS)
 BASE_LINTS = \
 	tests/lint/banned.sh \
+	tests/lint/blocking.sh \
 	tests/lint/conf.sh \
 	tests/lint/dist.sh \
 	tests/lint/errors.sh \
