@@ -11,4 +11,13 @@ libwatchllm_a_SOURCES += \
 	lib/store/redis_script.c \
 	lib/store/resolve.c lib/store/resolve.h \
 	lib/store/rows.c \
-	lib/store/stmts.h
+	lib/store/stmts.h \
+	lib/store/counter.c \
+	lib/store/counter_pg.c \
+	lib/store/counter_priv.h \
+	lib/store/counter_redis.c \
+	lib/store/db_migrate.c \
+	lib/store/db_migrate.h \
+	lib/store/scripts.c \
+	lib/store/scripts.h \
+	lib/store/stmts.c
