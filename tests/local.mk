@@ -61,3 +61,4 @@ EXTRA_DIST += tests/db/apply.sh tests/db/test_schema.sh
 include $(srcdir)/tests/fuzz/local.mk
 include $(srcdir)/tests/gdb/local.mk
 include $(srcdir)/tests/lint/local.mk
+EXTRA_DIST += tests/lib/private_pg.sh
