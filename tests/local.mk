@@ -8,17 +8,15 @@ AM_TESTS_ENVIRONMENT = \
 if HAVE_CUNIT
 check_LIBRARIES += libwltest.a
 libwltest_a_SOURCES = tests/unit/tap.c tests/unit/tap.h
-libwltest_a_SOURCES += tests/unit/io_mem.c tests/unit/io_mem.h
-libwltest_a_SOURCES += tests/unit/net.c tests/unit/net.h
 libwltest_a_CPPFLAGS = $(AM_CPPFLAGS) $(CUNIT_CFLAGS)
 WL_TEST_LIBS = libwltest.a $(WL_LIBS) $(CUNIT_LIBS)
 
 # a unit test is one line here and one below: tests/unit/test_MODULE.c
 UNIT_TESTS =
 include $(srcdir)/tests/unit/base.mk
+include $(srcdir)/tests/unit/core.mk
 include $(srcdir)/tests/unit/sched.mk
-UNIT_TESTS += tests/unit/test_client tests/unit/test_cors tests/unit/test_guard \
-	tests/unit/test_req tests/unit/test_resp tests/unit/test_sse
+include $(srcdir)/tests/unit/http.mk
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
 LDADD = $(WL_TEST_LIBS)
