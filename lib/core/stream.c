@@ -322,7 +322,6 @@ keep_last(struct wl_stream *s, struct piece *in, const char *end,
     enum wl_stream_state state)
 {
 	s->over = state;
-	s->drop_lf = false;
 	if (s->decided) {
 		emit(s, in->run, end);
 		return;
@@ -465,8 +464,8 @@ wl_stream_feed(struct wl_stream *s, const char *p, size_t len)
 		return feed_over(s, p, len);
 	if (!s->dirty)
 		p = take_lf(s, &in, p);
-	s->drop_lf &= p == in.end;
 	while (p < in.end && !s->gone) {
+		s->drop_lf = false;
 		q = walk(s, &in, p, &complete);
 		said = read_copy(s, p, q, &chunk);
 		if (complete && s->skip_lf && q < in.end && *q == '\n') {

@@ -1,0 +1,3 @@
+UNIT_TESTS += \
+	tests/unit/test_redact \
+	tests/unit/test_stream
