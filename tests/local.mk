@@ -56,7 +56,10 @@ tests/e2e/test_fake_llm.log: tests/fake_llm/fake_llm$(EXEEXT)
 EXTRA_DIST += tests/e2e/stack.py tests/e2e/test_mounts.py
 TESTS += tests/db/test_schema.sh
 EXTRA_DIST += tests/db/apply.sh tests/db/test_schema.sh
+include $(srcdir)/tests/db/local.mk
 include $(srcdir)/tests/fuzz/local.mk
 include $(srcdir)/tests/gdb/local.mk
 include $(srcdir)/tests/lint/local.mk
 EXTRA_DIST += tests/lib/private_pg.sh
+TESTS += tests/db/test_schema.py
+EXTRA_DIST += tests/db/test_schema.py tests/lib/pg.py
