@@ -542,8 +542,10 @@ exclusive_first(void *arg)
 	    listen(l, 8) == -1 ||
 	    getsockname(l, (struct sockaddr *)&sa, &len) == -1)
 		return 1;
+	ctls = 0;
 	CU_ASSERT_EQUAL(look(l, EPOLLIN | EPOLLEXCLUSIVE), 0);
 	CU_ASSERT_EQUAL(look(l, EPOLLIN | EPOLLEXCLUSIVE), 0);
+	CU_ASSERT_EQUAL(ctls, 1);
 	CU_ASSERT_EQUAL(connect(c1, (struct sockaddr *)&sa, len), 0);
 	CU_ASSERT_EQUAL(look(l, EPOLLIN | EPOLLEXCLUSIVE), EPOLLIN);
 	CU_ASSERT(quiet());
