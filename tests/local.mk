@@ -15,6 +15,7 @@ WL_TEST_LIBS = libwltest.a $(WL_LIBS) $(CUNIT_LIBS)
 UNIT_TESTS =
 include $(srcdir)/tests/unit/base.mk
 include $(srcdir)/tests/unit/core.mk
+include $(srcdir)/tests/unit/gate.mk
 include $(srcdir)/tests/unit/sched.mk
 include $(srcdir)/tests/unit/http.mk
 check_PROGRAMS += $(UNIT_TESTS)
