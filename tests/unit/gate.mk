@@ -1,0 +1,4 @@
+UNIT_TESTS += \
+	tests/unit/test_address \
+	tests/unit/test_auth \
+	tests/unit/test_key
