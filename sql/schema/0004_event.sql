@@ -388,7 +388,6 @@ RETURNS TABLE (project_id text, event_id uuid)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
-SET jit = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off
 AS $$

@@ -1,4 +1,0 @@
-UNIT_TESTS += \
-	tests/unit/test_call \
-	tests/unit/test_redact \
-	tests/unit/test_stream

@@ -1,4 +1,0 @@
-UNIT_TESTS += \
-	tests/unit/test_address \
-	tests/unit/test_auth \
-	tests/unit/test_key
