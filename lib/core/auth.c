@@ -455,29 +455,30 @@ look_up(struct wl_arena *a, const struct wl_conf *conf, const uint8_t hash[32],
     enum wl_auth_mode mode, bool after_stale, struct wl_err *e)
 {
 	uint64_t ticket = ++tickets;
-	struct wl_err failed = { 0 };
 	struct flight *f;
 	struct entry *t;
 	int rc = 0, tries;
 
-	for (tries = 0;; tries++) {
+	wl_err_set(e, WL_E_UNAVAILABLE, NULL);
+	for (tries = 0; rc == 0 && tries < TRIES; tries++) {
 		t = find(hash);
 		if (t != NULL && holds(t, conf, mode, ticket))
 			return t;
-		if (rc == -1 || tries == TRIES)
-			break;
 		f = find_flight(hash);
-		rc = f != NULL ? join(f, conf, &failed) :
-		    lead(a, hash, &failed);
+		rc = f != NULL ? join(f, conf, e) : lead(a, hash, e);
 	}
 	/* nobody can tell: what was true a short while ago still is */
+	t = find(hash);
 	if (t != NULL && t->auth != NULL && !after_stale &&
 	    t->asked >= flushed && wl_mono() - t->auth->verified <
 	    conf->auth_stale_max)
 		return t;
-	/* a broken schema is the operator's business, not the client's */
-	wl_err_set(e, WL_E_UNAVAILABLE, NULL);
-	wl_err_detail(e, "key look-up: %s (%s)", failed.msg, failed.detail);
+	if (e->code != WL_E_UNAVAILABLE) {
+		/* a broken schema is the operator's business */
+		e->code = WL_E_UNAVAILABLE;
+		(void)wl_strlcpy(e->msg, wl_err_row(e->code)->text,
+		    sizeof(e->msg));
+	}
 	return NULL;
 }
 
