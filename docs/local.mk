@@ -2,3 +2,5 @@ EXTRA_DIST += docs/ARCHITECTURE.md docs/DEPENDENCIES.md docs/FAKE_LLM.md \
 	docs/STYLE.md
 dist_man_MANS += docs/man/watchllm.conf.5
 EXTRA_DIST += docs/ERRORS.md
+EXTRA_DIST += docs/JOURNAL.md
+EXTRA_DIST += docs/API.md docs/api.py docs/openapi.yaml

@@ -16,7 +16,7 @@ struct wl_route;
 struct wl_ctx {
 	struct wl_arena		*arena;
 	const struct wl_conf	*conf;
-	const struct wl_route	*route;
+	const struct wl_route	*route;		/* NULL: not found */
 	struct wl_req		 req;
 	struct wl_resp		 resp;
 	struct wl_auth		*auth;		/* NULL on open routes */
@@ -25,6 +25,8 @@ struct wl_ctx {
 	struct wl_result	 res;		/* gateway routes */
 	struct wl_err		 err;
 	char			*id;		/* {id} of the path, or NULL */
+	char			 allow[64];	/* methods of the path */
+	bool			 begun;		/* BEGIN is in the journal */
 	/* microseconds, for Server-Timing; -1: step not taken */
 	int64_t			 auth_us, gate_us, cache_us, upstream_us;
 };
@@ -32,26 +34,34 @@ struct wl_ctx {
 enum wl_who {
 	WL_WHO_OPEN,		/* anybody */
 	WL_WHO_KEY,		/* a key with SCOPE */
-	WL_WHO_OPERATOR		/* operator's token or a listed address */
+	WL_WHO_OPERATOR,	/* operator's token or a listed address */
+	WL_WHO_MAX
 };
 
 enum wl_limiter {
 	WL_LIMITER_NONE,
-	WL_LIMITER_GATEWAY	/* admitted, recorded, settled */
+	WL_LIMITER_GATEWAY,	/* admitted, recorded, settled */
+	WL_LIMITER_MAX
 };
 
 /*
- * A handler answers through ctx->resp and returns 0, or returns -1 with
- * ctx->err set and nothing sent.
+ * A handler answers, through wl_serve_reply() or wl_serve_json(), and returns
+ * 0; or returns -1 with ctx->err set and nothing sent.
+ *
+ * On gateway routes the call has been admitted and its BEGIN written: what
+ * follows is settled by ctx->res, which the handler completes.  It comes
+ * initialised, with outcome WL_O_INVALID.  What is wrong with the body is in
+ * ctx->ask.fault (see wl_ask_check()); http and err need to be set only where
+ * they differ from what the client gets.
  */
 struct wl_route {
 	enum wl_method	 method;
 	const char	*path;		/* "/v1/models/{id}" */
 	int		(*handler)(struct wl_ctx *ctx);
 	enum wl_who	 who;
-	unsigned	 scope;
+	unsigned	 scope;		/* 0: any key */
 	enum wl_limiter	 limiter;
-	enum wl_api	 api;		/* gateway routes */
+	enum wl_api	 api;		/* gateway routes, else WL_API_MAX */
 	int64_t		 max_body;	/* 0: no body; -1: max_body of conf */
 	const char	*help;		/* one line */
 };
@@ -59,12 +69,14 @@ struct wl_route {
 /*
  * The table, ended by a row whose path is NULL.
  */
+#define WL_ROUTES_MAX	64
 extern const struct wl_route wl_routes[];
 
 /*
  * The row for METHOD and PATH, or NULL with *E WL_E_NOT_FOUND or
- * WL_E_METHOD; ALLOW gets the methods of the path ("GET, OPTIONS").
- * *ID gets what {id} stands for, in the arena.
+ * WL_E_METHOD; ALLOW gets the methods of the path ("GET, HEAD, OPTIONS").
+ * HEAD is served by the row of GET; OPTIONS gets any row of the path.
+ * *ID gets what {id} stands for, in the arena, else NULL.
  */
 const struct wl_route *wl_route_find(struct wl_arena *a, enum wl_method method,
     const char *path, char **id, char allow[64], struct wl_err *e);

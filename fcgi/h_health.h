@@ -11,4 +11,10 @@ struct wl_ctx;
  */
 int wl_h_health_get(struct wl_ctx *ctx);
 
+/*
+ * GET /v1/health/detailed: the state of each dependency, as it was at most
+ * one second ago; 503 when one of them is not as it should be.
+ */
+int wl_h_health_detailed_get(struct wl_ctx *ctx);
+
 #endif

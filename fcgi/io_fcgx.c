@@ -238,8 +238,9 @@ wl_io_fcgx_accept(struct wl_io_fcgx *c)
 	c->finished = false;
 	if (FCGX_Accept_r(&c->request) != 0)
 		return NULL;
-	/* authorizers and filters have other ends than ours */
-	if (c->request.role != RESPONDER)
+	/* libfcgi takes a connection that breaks between two variables for
+	   their end; authorizers and filters have other ends than ours */
+	if (!c->os.record.params_done || c->request.role != RESPONDER)
 		return NULL;
 	c->open = true;
 	return &c->io;

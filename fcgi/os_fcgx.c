@@ -158,8 +158,9 @@ receive(struct wl_os_fcgx *c, void *p, size_t len)
 			errno = EAGAIN;
 			return -1;
 		}
+		/* the peer may still take a reply that says so */
 		if (await(c, EPOLLIN) == -1)
-			return fail(c, errno);
+			return -1;
 	}
 }
 

@@ -7,19 +7,38 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fcgi/h_chat.h"
 #include "fcgi/h_health.h"
+#include "fcgi/h_prometheus.h"
+#include "fcgi/h_usage.h"
 #include "lib/base/arena.h"
 
+#define OPEN		WL_WHO_OPEN, 0, WL_LIMITER_NONE, WL_API_MAX
+#define OPERATOR	WL_WHO_OPERATOR, 0, WL_LIMITER_NONE, WL_API_MAX
+#define KEY(scope)	WL_WHO_KEY, scope, WL_LIMITER_NONE, WL_API_MAX
+#define GATEWAY(api)	WL_WHO_KEY, WL_SCOPE_GATEWAY, WL_LIMITER_GATEWAY, api
+#define ALIVE		"Whether this process answers."
+
 const struct wl_route wl_routes[] = {
-	{ WL_GET, "/health", wl_h_health_get, WL_WHO_OPEN, 0,
-	    WL_LIMITER_NONE, WL_API_MAX, 0, "alive, without I/O" },
-	{ WL_GET, "/observability/health", wl_h_health_get, WL_WHO_OPEN, 0,
-	    WL_LIMITER_NONE, WL_API_MAX, 0, "alive, without I/O" },
-	{ WL_GET, "/v1/health", wl_h_health_get, WL_WHO_OPEN, 0,
-	    WL_LIMITER_NONE, WL_API_MAX, 0, "alive, without I/O" },
-	{ WL_METHOD_MAX, NULL, NULL, WL_WHO_OPEN, 0, WL_LIMITER_NONE,
-	    WL_API_MAX, 0, NULL }
+	{ WL_GET, "/health", wl_h_health_get, OPEN, 0, ALIVE },
+	{ WL_GET, "/observability/health", wl_h_health_get, OPEN, 0, ALIVE },
+	{ WL_GET, "/observability/prometheus", wl_h_prometheus_get, OPERATOR, 0,
+	    "Figures of all workers of this host, for Prometheus." },
+	{ WL_POST, "/v1/chat/completions", wl_h_chat_post,
+	    GATEWAY(WL_API_CHAT), -1, "A chat completion." },
+	{ WL_POST, "/v1/completions", wl_h_chat_post,
+	    GATEWAY(WL_API_COMPLETIONS), -1, "A text completion." },
+	{ WL_POST, "/v1/embeddings", wl_h_chat_post,
+	    GATEWAY(WL_API_EMBEDDINGS), -1, "Embeddings of texts." },
+	{ WL_GET, "/v1/health", wl_h_health_get, OPEN, 0, ALIVE },
+	{ WL_GET, "/v1/health/detailed", wl_h_health_detailed_get, OPERATOR, 0,
+	    "The state of each dependency." },
+	{ WL_GET, "/v1/usage", wl_h_usage_get, KEY(0), 0,
+	    "Limits of the project and the key, and what is used of them." },
+	{ .path = NULL }
 };
+_Static_assert(sizeof(wl_routes) / sizeof(wl_routes[0]) - 1 <= WL_ROUTES_MAX,
+    "WL_ROUTES_MAX is too small");
 
 /*
  * Whether PATH is what PATTERN says; *ID gets the piece that stands for {id}.
@@ -27,27 +46,41 @@ const struct wl_route wl_routes[] = {
 static bool
 matches(const char *pattern, const char *path, struct wl_str *id)
 {
-	for (; *pattern != '\0'; pattern++, path++) {
-		if (strncmp(pattern, "{id}", 4) == 0) {
-			id->p = path;
-			id->len = strcspn(path, "/");
-			if (id->len == 0)
-				return false;
-			pattern += 3;
-			path += id->len - 1;
-		} else if (*pattern != *path) {
-			return false;
-		}
-	}
-	return *path == '\0';
+	const char *mark = strstr(pattern, "{id}");
+	size_t head, len, tail;
+
+	*id = WL_STR("");
+	if (mark == NULL)
+		return strcmp(pattern, path) == 0;
+	head = (size_t)(mark - pattern);
+	if (strncmp(pattern, path, head) != 0)
+		return false;
+	path += head;
+	len = strcspn(path, "/");
+	tail = strlen(mark) - strlen("{id}");
+	if (len == 0 || strlen(path + len) != tail ||
+	    strcmp(path + len, mark + strlen("{id}")) != 0)
+		return false;
+	*id = (struct wl_str){ path, len };
+	return true;
 }
 
 static void
-allow_add(char allow[64], const char *method)
+add(char allow[64], const char *method)
 {
 	size_t n = strlen(allow);
 
 	snprintf(allow + n, 64 - n, "%s%s", n == 0 ? "" : ", ", method);
+}
+
+/*
+ * Whether a row for OWN serves requests of METHOD.
+ */
+static bool
+serves(enum wl_method own, enum wl_method method)
+{
+	return own == method || method == WL_OPTIONS ||
+	    (own == WL_GET && method == WL_HEAD);
 }
 
 const struct wl_route *
@@ -60,24 +93,22 @@ wl_route_find(struct wl_arena *a, enum wl_method method, const char *path,
 	*id = NULL;
 	allow[0] = '\0';
 	for (r = wl_routes; r->path != NULL; r++) {
-		piece = (struct wl_str){ NULL, 0 };
 		if (!matches(r->path, path, &piece))
 			continue;
-		allow_add(allow, wl_method_name(r->method));
+		add(allow, wl_method_name(r->method));
 		if (r->method == WL_GET)
-			allow_add(allow, "HEAD");
-		if (r->method != method &&
-		    !(r->method == WL_GET && method == WL_HEAD))
+			add(allow, wl_method_name(WL_HEAD));
+		if (!serves(r->method, method) || found != NULL)
 			continue;
 		found = r;
-		if (piece.p != NULL)
+		if (piece.len > 0)
 			*id = wl_arena_dup(a, piece.p, piece.len);
 	}
 	if (allow[0] == '\0') {
 		wl_err_set(e, WL_E_NOT_FOUND, NULL);
 		return NULL;
 	}
-	allow_add(allow, "OPTIONS");
+	add(allow, wl_method_name(WL_OPTIONS));
 	if (found == NULL)
 		wl_err_set(e, WL_E_METHOD, NULL);
 	return found;

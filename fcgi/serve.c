@@ -1,5 +1,5 @@
 /*
- * The life of a request: route, CORS, handler, reply, access line.
+ * The life of a request, from its first byte to its line in the log.
  */
 #include "config.h"
 #include "fcgi/serve.h"
@@ -8,26 +8,146 @@
 #include <string.h>
 
 #include "fcgi/ctx.h"
+#include "fcgi/operator.h"
+#include "fcgi/prom.h"
 #include "fcgi/worker.h"
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
 #include "lib/base/conf.h"
 #include "lib/base/json.h"
 #include "lib/base/log.h"
+#include "lib/core/address.h"
+#include "lib/core/event.h"
+#include "lib/core/model.h"
 #include "lib/http/cors.h"
 #include "lib/http/io.h"
+#include "lib/store/db_migrate.h"
+#include "lib/store/pg.h"
+#include "lib/store/redis.h"
+
+#define ERROR_MAX	((size_t)16384)
+#define LINE_MAX_BYTES	((size_t)6144)
+/* Most of a path that is logged. */
+#define PATH_MAX_BYTES	((size_t)512)
+/* Seconds to wait where nobody knows better. */
+#define RETRY_LATER	2
+
+static bool	schema_known;
 
 int
 wl_serve_open(struct wl_conf *conf, struct wl_err *e)
 {
-	(void)conf;
-	(void)e;
-	return 0;	/* no route needs a store */
+	schema_known = false;
+	wl_prom_open(conf->spool_dir);
+	if (wl_pg_open(conf, e) == -1)
+		return -1;
+	return wl_redis_open(conf, e);
 }
 
 void
 wl_serve_close(void)
 {
+	wl_redis_close();
+	wl_pg_close();
+	wl_model_flush();
+	wl_auth_flush();
+	wl_address_flush();
+	wl_prom_close();
+}
+
+/*
+ * Answers.
+ */
+
+static void
+timing(struct wl_buf *b, const char *name, int64_t us)
+{
+	if (us >= 0)
+		wl_buf_printf(b, "%s%s;dur=%" PRId64 ".%03" PRId64,
+		    b->len > 0 ? ", " : "", name, us / 1000, us % 1000);
+}
+
+static void
+server_timing(struct wl_ctx *ctx)
+{
+	struct wl_buf b;
+
+	wl_buf_init(&b, 512);
+	timing(&b, "auth", ctx->auth_us);
+	timing(&b, "gate", ctx->gate_us);
+	timing(&b, "cache", ctx->cache_us);
+	timing(&b, "upstream", ctx->upstream_us);
+	timing(&b, "total", wl_clock_us() - ctx->req.start_us);
+	if (!b.failed && b.len > 0)
+		wl_resp_set(&ctx->resp, "Server-Timing", b.p);
+	wl_buf_free(&b);
+}
+
+void
+wl_serve_headers(struct wl_ctx *ctx)
+{
+	struct wl_err unread;
+
+	if (ctx->auth != NULL) {
+		/* what was not admitted still tells what is left */
+		if (ctx->ad.gate.nrows == 0 && wl_limit_read(ctx->arena,
+		    ctx->conf, ctx->auth, &ctx->ad, &unread) == -1)
+			ctx->ad.degraded = true;
+		wl_limit_headers(&ctx->resp, &ctx->ad);
+	}
+	server_timing(ctx);
+}
+
+static int
+status_of(const struct wl_err *e)
+{
+	return e->http != 0 ? e->http : wl_err_row(e->code)->http;
+}
+
+static void
+error_headers(struct wl_ctx *ctx, int status)
+{
+	const struct wl_err *e = &ctx->err;
+	int wait = e->retry_after;
+
+	if (wait == 0 && status == 503)
+		wait = RETRY_LATER;
+	if (wait > 0)
+		wl_resp_setf(&ctx->resp, "Retry-After", "%d", wait);
+	/* client libraries would try again within seconds */
+	if (e->code == WL_E_QUOTA || e->code == WL_E_BUDGET)
+		wl_resp_set(&ctx->resp, "x-should-retry", "false");
+	if (status == 401)
+		wl_resp_set(&ctx->resp, "WWW-Authenticate",
+		    e->code == WL_E_MISSING_KEY ? "Bearer realm=\"watchllm\"" :
+		    "Bearer realm=\"watchllm\", error=\"invalid_token\"");
+	if (status == 405)
+		wl_resp_set(&ctx->resp, "Allow", ctx->allow);
+}
+
+void
+wl_serve_reply(struct wl_ctx *ctx, int status, const char *type,
+    const void *body, size_t len)
+{
+	if (ctx->err.code != WL_OK)
+		error_headers(ctx, status);
+	wl_serve_headers(ctx);
+	(void)wl_resp_send(&ctx->resp, status, type, body, len);
+}
+
+void
+wl_serve_json(struct wl_ctx *ctx, int status, struct wl_buf *b)
+{
+	static const char sorry[] = "{\"error\":{\"message\":"
+	    "\"Internal error.\",\"type\":\"api_error\","
+	    "\"code\":\"internal_error\"}}";
+
+	if (b->failed)
+		wl_serve_reply(ctx, 500, "application/json", sorry,
+		    sizeof(sorry) - 1);
+	else
+		wl_serve_reply(ctx, status, "application/json", b->p, b->len);
+	wl_buf_free(b);
 }
 
 /*
@@ -41,11 +161,9 @@ reply_error(struct wl_ctx *ctx)
 	struct wl_buf b;
 	struct wl_jw w;
 
-	if (ctx->resp.head_sent)
+	if (ctx->resp.head_sent || e->code == WL_E_CLIENT_CLOSED)
 		return;
-	if (e->retry_after > 0)
-		wl_resp_setf(&ctx->resp, "Retry-After", "%d", e->retry_after);
-	wl_buf_init(&b, 8192);
+	wl_buf_init(&b, ERROR_MAX);
 	wl_jw_init(&w, &b);
 	wl_jw_obj(&w, NULL);
 	wl_jw_obj(&w, "error");
@@ -58,78 +176,339 @@ reply_error(struct wl_ctx *ctx)
 		wl_jw_raw(&w, "details", e->details, strlen(e->details));
 	wl_jw_end(&w, '}');
 	wl_jw_end(&w, '}');
-	(void)wl_resp_send(&ctx->resp, e->http != 0 ? e->http : row->http,
-	    "application/json", b.failed ? "" : b.p, b.failed ? 0 : b.len);
-	wl_buf_free(&b);
-}
-
-static void
-access_line(const struct wl_ctx *ctx)
-{
-	const struct wl_err *e = &ctx->err;
-	char *members;
-
-	if (strcmp(ctx->conf->access_log, "on") != 0 && e->code == WL_OK)
-		return;
-	members = wl_arena_printf(ctx->arena,
-	    "\"status\":%d,\"us\":%" PRId64 ",\"bytes\":%" PRId64
-	    ",\"method\":\"%s\",\"route\":\"%s\",\"gone\":%s",
-	    ctx->resp.status, wl_clock_us() - ctx->req.start_us,
-	    ctx->resp.bytes, wl_method_name(ctx->req.method),
-	    ctx->route != NULL ? ctx->route->path : "",
-	    ctx->resp.gone ? "true" : "false");
-	wl_log_req(WL_INFO, "request", ctx->req.id, members, "%s%s%s",
-	    e->code != WL_OK ? e->msg : "", e->detail[0] != '\0' ? ": " : "",
-	    e->detail);
+	wl_serve_json(ctx, status_of(e), &b);
 }
 
 /*
- * From the carrier to the handler's answer.  Returns 0, or -1 with an error
- * that is still to be answered.
+ * The steps before the handler, in their order.  Each returns 0, or -1 with
+ * an error that is still to be answered.
  */
+
 static int
-handle(struct wl_ctx *ctx, struct wl_io *io)
+read_head(struct wl_ctx *ctx, struct wl_io *io)
 {
-	struct wl_req *r = &ctx->req;
-	char allow[64];
 	int rc;
 
-	rc = wl_req_init(r, io, ctx->arena, ctx->conf, &ctx->err);
-	ctx->resp.no_body = r->method == WL_HEAD;
-	wl_resp_set(&ctx->resp, "X-Request-Id", r->id);
-	if (rc == -1)
+	rc = wl_req_init(&ctx->req, io, ctx->arena, ctx->conf, &ctx->err);
+	ctx->resp.no_body = ctx->req.method == WL_HEAD;
+	wl_resp_set(&ctx->resp, "X-Request-Id", ctx->req.id);
+	return rc;
+}
+
+/*
+ * The headers come first, so that a page can read the errors too.
+ */
+static int
+find_route(struct wl_ctx *ctx)
+{
+	if (wl_cors(&ctx->req, &ctx->resp, ctx->conf, &ctx->err) == -1)
 		return -1;
-	ctx->route = wl_route_find(ctx->arena, r->method, r->path, &ctx->id,
-	    allow, &ctx->err);
-	if (r->method == WL_OPTIONS && allow[0] != '\0') {
-		memset(&ctx->err, 0, sizeof(ctx->err));
-		if (wl_cors(r, &ctx->resp, ctx->conf, &ctx->err) == -1)
-			return -1;
-		(void)wl_cors_preflight(r, &ctx->resp, ctx->conf, allow);
+	ctx->route = wl_route_find(ctx->arena, ctx->req.method,
+	    ctx->req.path, &ctx->id, ctx->allow, &ctx->err);
+	return ctx->route == NULL ? -1 : 0;
+}
+
+static int64_t
+max_body(const struct wl_ctx *ctx)
+{
+	return ctx->route->max_body == -1 ? ctx->conf->max_body :
+	    ctx->route->max_body;
+}
+
+/*
+ * A body that is of no use: its address may not send many of them.
+ */
+static int
+bad_body(struct wl_ctx *ctx)
+{
+	struct wl_err too_many;
+
+	if (wl_address_failed(ctx->arena, ctx->conf, WL_ADDRESS_BAD,
+	    ctx->req.addr, &too_many) == -1)
+		ctx->err = too_many;
+	return -1;
+}
+
+static int
+check_length(struct wl_ctx *ctx)
+{
+	int64_t max = max_body(ctx);
+
+	if (max == 0)
+		return 0;
+	if (wl_address_check(ctx->conf, WL_ADDRESS_BAD, ctx->req.addr,
+	    &ctx->err) == -1)
+		return -1;
+	if (ctx->req.content_length <= max)
+		return 0;
+	wl_err_set(&ctx->err, WL_E_REQUEST_TOO_LARGE, NULL);
+	return bad_body(ctx);
+}
+
+/*
+ * Whether the database has our schema, once it can be asked.
+ */
+static int
+check_schema(struct wl_ctx *ctx)
+{
+	struct wl_err e = { 0 };
+
+	if (schema_known)
+		return 0;
+	if (wl_migrate_check(ctx->arena, &e) == 0) {
+		schema_known = true;
 		return 0;
 	}
-	if (ctx->route == NULL) {
-		if (allow[0] != '\0')
-			wl_resp_set(&ctx->resp, "Allow", allow);
-		return -1;
+	/* what can be answered without the database is answered */
+	if (e.code == WL_E_UNAVAILABLE)
+		return 0;
+	wl_err_set(&ctx->err, WL_E_UNAVAILABLE, NULL);
+	return wl_err_detail(&ctx->err, "%s", e.msg);
+}
+
+static int
+authenticate(struct wl_ctx *ctx)
+{
+	const struct wl_route *route = ctx->route;
+	int64_t begin = wl_clock_us();
+
+	switch (route->who) {
+	case WL_WHO_OPEN:
+	case WL_WHO_MAX:
+		return 0;
+	case WL_WHO_OPERATOR:
+		return wl_operator_check(&ctx->req, ctx->conf, &ctx->err);
+	case WL_WHO_KEY:
+		break;
 	}
-	if (wl_cors(r, &ctx->resp, ctx->conf, &ctx->err) == -1)
+	if (check_schema(ctx) == -1)
+		return -1;
+	ctx->auth = wl_auth_check(ctx->arena, ctx->conf, ctx->req.key,
+	    ctx->req.addr, route->limiter == WL_LIMITER_GATEWAY ?
+	    WL_AUTH_CACHED : WL_AUTH_FRESH, &ctx->err);
+	ctx->auth_us = wl_clock_us() - begin;
+	if (ctx->auth == NULL)
+		return -1;
+	return wl_auth_allows(ctx->auth, route->scope, &ctx->err);
+}
+
+static int
+read_body(struct wl_ctx *ctx)
+{
+	if (max_body(ctx) == 0)
+		return 0;
+	if (wl_req_read_body(&ctx->req, max_body(ctx), &ctx->err) == -1)
+		return ctx->err.code == WL_E_REQUEST_TOO_LARGE ?
+		    bad_body(ctx) : -1;
+	if (ctx->route->limiter != WL_LIMITER_GATEWAY)
+		return 0;
+	wl_ask_read(&ctx->ask, ctx->route->api, &ctx->req);
+	if (!wl_ask_refused(&ctx->ask))
+		return 0;
+	ctx->err = ctx->ask.fault;
+	return bad_body(ctx);
+}
+
+static enum wl_prom_gate
+verdict(const struct wl_ctx *ctx, int rc)
+{
+	if (rc == 0)
+		return ctx->ad.degraded ? WL_PG_DEGRADED : WL_PG_ADMITTED;
+	if (ctx->err.code == WL_E_RATE_LIMIT)
+		return WL_PG_RATE_LIMIT;
+	if (ctx->err.code == WL_E_QUOTA)
+		return WL_PG_QUOTA;
+	if (ctx->err.code == WL_E_CONCURRENCY)
+		return WL_PG_CONCURRENCY;
+	return WL_PG_UNAVAILABLE;
+}
+
+static int
+admit(struct wl_ctx *ctx)
+{
+	int64_t begin = wl_clock_us();
+	int rc;
+
+	if (ctx->route->limiter != WL_LIMITER_GATEWAY)
+		return 0;
+	rc = wl_limit_admit(&ctx->req, ctx->conf, &ctx->auth, &ctx->ad,
+	    &ctx->err);
+	ctx->gate_us = wl_clock_us() - begin;
+	wl_prom_gate(verdict(ctx, rc));
+	return rc;
+}
+
+/*
+ * BEGIN: from here on the call leaves a trace, whatever becomes of us.
+ */
+static int
+record(struct wl_ctx *ctx)
+{
+	size_t keep = ctx->conf->store_payloads ?
+	    (size_t)ctx->conf->max_field : 0;
+
+	if (ctx->route->limiter != WL_LIMITER_GATEWAY)
+		return 0;
+	if (wl_result_init(&ctx->res, ctx->arena, keep) == -1)
+		return wl_err_set(&ctx->err, WL_E_UNAVAILABLE, NULL);
+	ctx->res.outcome = WL_O_INVALID;
+	if (wl_event_begin(wl_worker.journal, &ctx->req, ctx->auth, &ctx->ad,
+	    &ctx->ask, &ctx->err) == -1)
+		return -1;
+	ctx->begun = true;
+	return 0;
+}
+
+static int
+answer(struct wl_ctx *ctx, struct wl_io *io)
+{
+	if (read_head(ctx, io) == -1 || find_route(ctx) == -1)
+		return -1;
+	if (ctx->req.method == WL_OPTIONS) {
+		(void)wl_cors_preflight(&ctx->req, &ctx->resp, ctx->conf,
+		    ctx->allow);
+		return 0;
+	}
+	if (check_length(ctx) == -1 || authenticate(ctx) == -1 ||
+	    read_body(ctx) == -1 || admit(ctx) == -1 || record(ctx) == -1)
 		return -1;
 	return ctx->route->handler(ctx);
+}
+
+/*
+ * END, then give back what the outcome does not cost.
+ */
+static struct wl_settle *
+settle(struct wl_ctx *ctx)
+{
+	struct wl_result *res = &ctx->res;
+	bool refund = true;
+
+	if (!ctx->ad.admitted)
+		return NULL;
+	if (ctx->begun) {
+		if (res->err.code == WL_OK)
+			res->err = ctx->err;
+		if (res->err.code == WL_E_CLIENT_CLOSED &&
+		    res->outcome == WL_O_INVALID)
+			res->outcome = WL_O_CLIENT_GONE;
+		if (res->http == 0)
+			res->http = res->outcome == WL_O_CLIENT_GONE ? 499 :
+			    ctx->resp.status;
+		wl_event_end(wl_worker.journal, ctx->conf, &ctx->req,
+		    ctx->auth, &ctx->ad, &ctx->ask, res);
+		refund = wl_outcome_refunds_month(res->outcome,
+		    ctx->auth->cache_hits_free);
+	}
+	/* without a limiter nothing was taken */
+	if (ctx->ad.degraded)
+		return NULL;
+	return wl_counter_settle_send(ctx->arena, ctx->conf, &ctx->ad.gate,
+	    refund);
+}
+
+/*
+ * The access line.
+ */
+
+static int
+final_status(const struct wl_ctx *ctx)
+{
+	if (ctx->begun && ctx->res.http != 0)
+		return ctx->res.http;
+	if (ctx->resp.status != 0)
+		return ctx->resp.status;
+	return ctx->err.code != WL_OK ? status_of(&ctx->err) : 0;
+}
+
+static void
+line_call(struct wl_jw *w, const struct wl_ctx *ctx)
+{
+	const struct wl_result *res = &ctx->res;
+
+	wl_jw_str(w, "outcome", wl_outcome_name(res->outcome));
+	wl_jw_strn(w, "model", ctx->ask.model.p, ctx->ask.model.len);
+	if (res->provider[0] != '\0')
+		wl_jw_str(w, "provider", res->provider);
+	if (res->upstream_http != 0)
+		wl_jw_int(w, "upstream_status", res->upstream_http);
+	if (ctx->ad.degraded)
+		wl_jw_bool(w, "degraded", true);
+}
+
+static void
+line_members(struct wl_jw *w, const struct wl_ctx *ctx, int status, int64_t us)
+{
+	const struct wl_req *r = &ctx->req;
+	const struct wl_err *e = &ctx->err;
+
+	wl_jw_obj(w, NULL);
+	wl_jw_str(w, "method", wl_method_name(r->method));
+	wl_jw_strn(w, "path", r->path, wl_utf8_cut(r->path, strlen(r->path),
+	    PATH_MAX_BYTES));
+	wl_jw_int(w, "status", status);
+	wl_jw_int(w, "us", us);
+	wl_jw_int(w, "bytes", ctx->resp.bytes);
+	wl_jw_str(w, "addr", r->addr);
+	if (ctx->auth != NULL) {
+		wl_jw_str(w, "project", ctx->auth->project);
+		wl_jw_str(w, "key", ctx->auth->key_prefix);
+	}
+	if (r->client_request_id != NULL)
+		wl_jw_str(w, "client_request_id", r->client_request_id);
+	if (ctx->begun)
+		line_call(w, ctx);
+	if (ctx->resp.gone)
+		wl_jw_bool(w, "gone", true);
+	if (e->code != WL_OK)
+		wl_jw_str(w, "error", wl_err_row(e->code)->word);
+	if (e->detail[0] != '\0')
+		wl_jw_str(w, "detail", e->detail);
+	wl_jw_end(w, '}');
+}
+
+static void
+access_line(const struct wl_ctx *ctx, int status, int64_t us)
+{
+	enum wl_level level = status >= 500 ? WL_WARN : WL_INFO;
+	char *members;
+	struct wl_buf b;
+	struct wl_jw w;
+
+	if (level == WL_INFO && strcmp(ctx->conf->access_log, "on") != 0)
+		return;
+	wl_buf_init(&b, LINE_MAX_BYTES);
+	wl_jw_init(&w, &b);
+	line_members(&w, ctx, status, us);
+	/* the members without their braces */
+	members = b.failed ? NULL : wl_arena_dup(ctx->arena, b.p + 1,
+	    b.len - 2);
+	wl_log_req(level, "request", ctx->req.id, members, "%s",
+	    ctx->err.code != WL_OK ? ctx->err.msg : "");
+	wl_buf_free(&b);
 }
 
 void
 wl_serve(struct wl_io *io, struct wl_arena *arena)
 {
+	struct wl_settle *settling;
 	struct wl_ctx ctx;
+	int64_t us;
 
 	memset(&ctx, 0, sizeof(ctx));
 	ctx.arena = arena;
 	ctx.conf = wl_worker.conf;
 	ctx.auth_us = ctx.gate_us = ctx.cache_us = ctx.upstream_us = -1;
 	wl_resp_init(&ctx.resp, io, arena);
-	if (handle(&ctx, io) == -1)
+	wl_prom_begin();
+	if (answer(&ctx, io) == -1)
 		reply_error(&ctx);
+	settling = settle(&ctx);
 	(void)io->ops->finish(io);
-	access_line(&ctx);
+	us = wl_clock_us() - ctx.req.start_us;
+	wl_counter_settle_wait(settling);
+	access_line(&ctx, final_status(&ctx), us);
+	wl_prom_end(ctx.route, final_status(&ctx), us);
+	wl_auth_unref(ctx.auth);
+	wl_arena_reset(arena);
 }

@@ -715,7 +715,7 @@ wl_worker_run(struct wl_conf *conf, int fd)
 {
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 	int (*load)(struct wl_conf *, struct wl_err *) = wl_worker.load;
-	sigset_t set, before;
+	sigset_t set;
 	int status, flags;
 
 	memset(&w, 0, sizeof(w));
@@ -733,13 +733,15 @@ wl_worker_run(struct wl_conf *conf, int fd)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGUSR1);
 	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, &before);
+	sigprocmask(SIG_BLOCK, &set, NULL);
 	sigaction(SIGPIPE, &ignore, NULL);
+	/* a file-size limit is an error of the write, not the end */
+	sigaction(SIGXFSZ, &ignore, NULL);
 	w.signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (w.signal_fd == -1)
 		return 1;
 	status = wl_run(run, conf);
+	/* they stay blocked: a second SIGTERM must not spoil the exit status */
 	close(w.signal_fd);
-	sigprocmask(SIG_SETMASK, &before, NULL);
 	return status == -1 ? 1 : status;
 }

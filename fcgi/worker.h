@@ -41,7 +41,8 @@ extern struct wl_worker wl_worker;
  * non-blocking, until SIGTERM or SIGUSR1 (running requests finish within
  * drain_deadline, a second signal ends them at once); FD -1: one request as
  * plain CGI on descriptors 0 and 1.  Runs the loop.  CONF stays the caller's
- * and must live until the end.  Returns the exit status.
+ * and must live until the end.  Returns the exit status; the signals it
+ * handles stay blocked.
  */
 int wl_worker_run(struct wl_conf *conf, int fd);
 

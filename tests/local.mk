@@ -8,17 +8,16 @@ AM_TESTS_ENVIRONMENT = \
 if HAVE_CUNIT
 check_LIBRARIES += libwltest.a
 libwltest_a_SOURCES = tests/unit/tap.c tests/unit/tap.h
-libwltest_a_SOURCES += tests/unit/io_mem.c tests/unit/io_mem.h
-libwltest_a_SOURCES += tests/unit/net.c tests/unit/net.h
 libwltest_a_CPPFLAGS = $(AM_CPPFLAGS) $(CUNIT_CFLAGS)
 WL_TEST_LIBS = libwltest.a $(WL_LIBS) $(CUNIT_LIBS)
 
 # a unit test is one line here and one below: tests/unit/test_MODULE.c
 UNIT_TESTS =
 include $(srcdir)/tests/unit/base.mk
+include $(srcdir)/tests/unit/core.mk
+include $(srcdir)/tests/unit/gate.mk
 include $(srcdir)/tests/unit/sched.mk
-UNIT_TESTS += tests/unit/test_client tests/unit/test_cors tests/unit/test_guard \
-	tests/unit/test_req tests/unit/test_resp tests/unit/test_sse
+include $(srcdir)/tests/unit/http.mk
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
 LDADD = $(WL_TEST_LIBS)
@@ -58,7 +57,10 @@ tests/e2e/test_fake_llm.log: tests/fake_llm/fake_llm$(EXEEXT)
 EXTRA_DIST += tests/e2e/stack.py tests/e2e/test_mounts.py
 TESTS += tests/db/test_schema.sh
 EXTRA_DIST += tests/db/apply.sh tests/db/test_schema.sh
+include $(srcdir)/tests/db/local.mk
 include $(srcdir)/tests/fuzz/local.mk
 include $(srcdir)/tests/gdb/local.mk
 include $(srcdir)/tests/lint/local.mk
 EXTRA_DIST += tests/lib/private_pg.sh
+TESTS += tests/db/test_database.py
+EXTRA_DIST += tests/db/test_database.py tests/lib/pg.py

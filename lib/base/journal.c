@@ -68,6 +68,7 @@ struct wl_journal {
 	int64_t			 counted_at;
 	int64_t			 open_calls;	/* BEGINs without END */
 	int64_t			 refused_at;	/* 0: the disk is well */
+	bool			 full;		/* and the log knows */
 
 	uint64_t		 ticket;	/* of the last record */
 	bool			 syncing;
@@ -284,6 +285,37 @@ has_room(struct wl_journal *j, enum wl_journal_kind kind, int64_t size)
 		limit -= j->max / WL_JOURNAL_SHARED_ROOM +
 		    kept_back(j, j->open_calls + (kind == WL_J_BEGIN));
 	return j->total + size <= limit;
+}
+
+static int
+refuse_room(struct wl_journal *j, struct wl_err *e)
+{
+	if (!j->full)
+		wl_log(WL_ERROR, "journal.full",
+		    "%lld bytes of spool_max %lld are used", (long long)j->total,
+		    (long long)j->max);
+	j->full = true;
+	wl_err_set(e, WL_E_UNAVAILABLE,
+	    "There is no room to record calls at the moment. Try again.");
+	e->retry_after = RETRY_AFTER;
+	return wl_err_detail(e, "journal: %lld bytes of spool_max %lld",
+	    (long long)j->total, (long long)j->max);
+}
+
+/*
+ * A record was written: tell the log, once, that the journal is well again.
+ * An END proves nothing about room.
+ */
+static void
+recovered(struct wl_journal *j, enum wl_journal_kind kind)
+{
+	bool room = j->full && kind != WL_J_END;
+
+	if (room || j->refused_at != 0)
+		wl_log(WL_INFO, "journal.recovered", "records are written again");
+	j->refused_at = 0;
+	if (room)
+		j->full = false;
 }
 
 /*
@@ -572,13 +604,8 @@ wl_journal_append(struct wl_journal *j, enum wl_journal_kind kind,
 
 	if (len > WL_JOURNAL_RECORD_MAX)
 		return wl_err_set(e, WL_E_REQUEST_TOO_LARGE, NULL);
-	if (!has_room(j, kind, size)) {
-		wl_err_set(e, WL_E_UNAVAILABLE,
-		    "There is no room to record calls at the moment. Try again.");
-		e->retry_after = RETRY_AFTER;
-		return wl_err_detail(e, "journal: %lld bytes of spool_max %lld",
-		    (long long)j->total, (long long)j->max);
-	}
+	if (!has_room(j, kind, size))
+		return refuse_room(j, e);
 	if (segment_for(j, size) == -1)
 		return refuse(j, e, "new segment", errno);
 	if (reserve_blocks(j, kind, size) == -1 && kind != WL_J_END)
@@ -596,7 +623,7 @@ wl_journal_append(struct wl_journal *j, enum wl_journal_kind kind,
 		j->open_calls -= kind == WL_J_BEGIN;
 		return refuse(j, e, "fsync", errno);
 	}
-	j->refused_at = 0;
+	recovered(j, kind);
 	return 0;
 }
 

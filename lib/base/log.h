@@ -19,7 +19,8 @@ int wl_log_level(const char *name);
 /*
  * One line: EVENT is a fixed word such as "redis.down"; FMT gives "msg".
  * It never waits for anybody and never fails; lost lines are counted and
- * the count is logged when writing works again.
+ * the count is logged when writing works again.  Lines are at most 8 KB, 4 KB
+ * to a pipe or socket; a program that logs to a pipe must ignore SIGPIPE.
  */
 void wl_log(enum wl_level level, const char *event, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

@@ -209,7 +209,7 @@ fd_unregister(int fd, struct fd_entry *e)
 }
 
 /*
- * A registration with EPOLLEXCLUSIVE cannot be modified, only made anew.
+ * An exclusive registration cannot be modified, only made anew.
  */
 static int
 fd_register(int fd, struct fd_entry *e, uint32_t want)
@@ -218,8 +218,6 @@ fd_register(int fd, struct fd_entry *e, uint32_t want)
 	int op = EPOLL_CTL_ADD;
 
 	if (e->registered && ((e->mask | want) & EPOLLEXCLUSIVE) != 0) {
-		if (e->mask == want)
-			return 0;
 		fd_unregister(fd, e);
 	} else if (e->registered) {
 		if ((want & ~e->mask) == 0)
@@ -285,9 +283,15 @@ fd_claim(int fd, uint32_t events, bool watch)
 	return e;
 }
 
+/*
+ * An exclusive registration does not outlive its wait: the one connection
+ * that wakes one process must not wake a process that does not want it.
+ */
 static void
-fd_release(struct fd_entry *e)
+fd_release(int fd, struct fd_entry *e)
 {
+	if ((e->mask & EPOLLEXCLUSIVE) != 0)
+		fd_unregister(fd, e);
 	if (e->co != NULL)
 		e->co->fd = -1;
 	if (e->co != NULL || e->cb != NULL)
@@ -313,7 +317,7 @@ void
 wl_sched_detach(struct wl_co *co)
 {
 	if (co->fd != -1)
-		fd_release(&fds[co->fd]);
+		fd_release(co->fd, &fds[co->fd]);
 }
 
 int
@@ -340,7 +344,7 @@ wl_forget(int fd)
 	e = &fds[fd];
 	if (e->registered)
 		fd_unregister(fd, e);
-	fd_release(e);
+	fd_release(fd, e);
 	e->gen++;
 }
 

@@ -26,7 +26,8 @@ struct wl_co;
  * was cancelled, or another errno from epoll (EPERM: a regular file).  At
  * most one coroutine waits for a descriptor at a time (EBUSY).  With
  * EPOLLEXCLUSIVE (and only EPOLLIN) processes that wait for the same
- * listening socket are not all woken for one connection.
+ * listening socket are not all woken for one connection: so who stops
+ * waiting for good tries accept() once more, for the others slept.
  * FD must be non-blocking if it is then read or written, and wl_forget()
  * comes before its close.  Aborts when not called by a coroutine.
  * A wake is not remembered: test your condition, then wait, in that order

@@ -27,6 +27,12 @@
 #define RECENT_MS	1000
 /* Beside the time that the database may take. */
 #define WAIT_EXTRA_MS	1000
+/*
+ * Look-ups in a second for addresses that have failed too often: many share
+ * one, and a key that works must not suffer because this process does not
+ * know it yet.
+ */
+#define SPARE_MAX	10
 /* Answers to others that began too early, then one that counts. */
 #define TRIES		4
 
@@ -455,30 +461,29 @@ look_up(struct wl_arena *a, const struct wl_conf *conf, const uint8_t hash[32],
     enum wl_auth_mode mode, bool after_stale, struct wl_err *e)
 {
 	uint64_t ticket = ++tickets;
+	struct wl_err failed = { 0 };
 	struct flight *f;
 	struct entry *t;
 	int rc = 0, tries;
 
-	wl_err_set(e, WL_E_UNAVAILABLE, NULL);
-	for (tries = 0; rc == 0 && tries < TRIES; tries++) {
+	for (tries = 0;; tries++) {
 		t = find(hash);
 		if (t != NULL && holds(t, conf, mode, ticket))
 			return t;
+		if (rc == -1 || tries == TRIES)
+			break;
 		f = find_flight(hash);
-		rc = f != NULL ? join(f, conf, e) : lead(a, hash, e);
+		rc = f != NULL ? join(f, conf, &failed) :
+		    lead(a, hash, &failed);
 	}
 	/* nobody can tell: what was true a short while ago still is */
-	t = find(hash);
 	if (t != NULL && t->auth != NULL && !after_stale &&
 	    t->asked >= flushed && wl_mono() - t->auth->verified <
 	    conf->auth_stale_max)
 		return t;
-	if (e->code != WL_E_UNAVAILABLE) {
-		/* a broken schema is the operator's business */
-		e->code = WL_E_UNAVAILABLE;
-		(void)wl_strlcpy(e->msg, wl_err_row(e->code)->text,
-		    sizeof(e->msg));
-	}
+	/* a broken schema is the operator's business, not the client's */
+	wl_err_set(e, WL_E_UNAVAILABLE, NULL);
+	wl_err_detail(e, "key look-up: %s (%s)", failed.msg, failed.detail);
 	return NULL;
 }
 
@@ -493,6 +498,19 @@ refuse(struct wl_arena *a, const struct wl_conf *conf, const char *addr,
 		wl_err_set(e, WL_E_INVALID_KEY, NULL);
 	wl_err_detail(e, "key %s: %s", prefix, why);
 	return NULL;
+}
+
+static bool
+spare_look_up(void)
+{
+	static int64_t second;
+	static int n;
+
+	if (wl_mono() / 1000 != second) {
+		second = wl_mono() / 1000;
+		n = 0;
+	}
+	return n++ < SPARE_MAX;
 }
 
 static struct wl_auth *
@@ -512,8 +530,11 @@ check(struct wl_arena *a, const struct wl_conf *conf, const char *key,
 		return refuse(a, conf, addr, "?", "malformed", e);
 	wl_sha256(key, WL_KEY_LEN, hash);
 	if (cache_find(&good, hash) == NULL &&
-	    wl_address_check(conf, WL_ADDRESS_AUTH, addr, e) == -1)
-		return NULL;
+	    wl_address_check(conf, WL_ADDRESS_AUTH, addr, e) == -1) {
+		if (!spare_look_up())
+			return NULL;
+		memset(e, 0, sizeof(*e));
+	}
 	if ((t = look_up(a, conf, hash, mode, after_stale, e)) == NULL)
 		return NULL;
 	if (t->auth == NULL)

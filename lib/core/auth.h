@@ -59,9 +59,10 @@ enum wl_auth_mode {
  * empty), WL_E_INVALID_KEY (malformed, unknown, revoked, expired, project
  * disabled: one answer), WL_E_UNAVAILABLE (PostgreSQL is away, and what is
  * cached was last known to hold more than auth_stale_max ago),
- * WL_E_TOO_MANY_BAD (too many failures of ADDR; keys that this process knows
- * are let through, since many may share an address).  While the limiter is
- * away, CACHED is RECENT.  A missing key is no failure of its address.
+ * WL_E_TOO_MANY_BAD (too many failures of ADDR).  Since many may share an
+ * address, a key that works is let through even then, as long as this process
+ * knows it or has one of a few look-ups a second to spare.  While the limiter
+ * is away, CACHED is RECENT.  A missing key is no failure of its address.
  */
 struct wl_auth *wl_auth_check(struct wl_arena *a, const struct wl_conf *conf,
     const char *key, const char *addr, enum wl_auth_mode mode,

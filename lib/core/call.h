@@ -14,6 +14,7 @@
 struct json_object;
 struct wl_arena;
 struct wl_auth;
+struct wl_conf;
 struct wl_req;
 
 enum wl_api {
@@ -21,14 +22,20 @@ enum wl_api {
 };
 
 /*
- * What the body asks.  FAULT keeps what is wrong with it: it is answered only
- * after admission.
+ * Most bytes of a model's name.
+ */
+#define WL_MODEL_MAX	128
+
+/*
+ * What the body asks.  FAULT keeps what is wrong with it.  What the scan
+ * refuses (see wl_ask_refused()) is answered without admission, everything
+ * else only after it.
  */
 struct wl_ask {
 	enum wl_api		 api;
 	struct wl_str		 body;		/* as it came */
 	struct json_object	*json;		/* NULL when not JSON */
-	struct wl_str		 model;		/* as asked */
+	struct wl_str		 model;		/* as asked; may be empty */
 	struct wl_str		 user;		/* "user" field, or empty */
 	bool			 stream;
 	bool			 include_usage;	/* the client asked for it */
@@ -38,7 +45,10 @@ struct wl_ask {
 };
 
 /*
- * Tokens by disjoint class, -1: not reported.
+ * Tokens by disjoint class, -1: not reported.  SOURCE: the provider's own
+ * figures; estimated because it gave none; partial, since the answer broke
+ * off (what was reported until then, else estimated from what was passed);
+ * none when nothing was answered.
  */
 enum wl_usage_source {
 	WL_U_NONE, WL_U_PROVIDER, WL_U_ESTIMATED, WL_U_PARTIAL,
@@ -51,17 +61,30 @@ struct wl_usage {
 };
 
 /*
+ * The name of S in events: "none", "provider", "estimated", "partial".
+ */
+const char *wl_usage_source_name(enum wl_usage_source s);
+
+/*
+ * Tokens of LEN bytes of text where nobody counted them: a quarter, rounded
+ * up.
+ */
+int64_t wl_tokens_estimate(int64_t len);
+
+/*
  * What came of it.  Times are microseconds since the request began, -1 when
- * not reached.
+ * not reached.  OUTCOME tells what the call costs the counters: a stream that
+ * broke after its first data event is WL_O_ANSWERED with ERR set.
  */
 struct wl_result {
 	enum wl_outcome	 outcome;
 	int		 http;			/* status sent to the client */
 	int		 upstream_http;		/* 0: none */
 	struct wl_err	 err;			/* code WL_OK: none */
-	char		 provider[33];		/* that answered, or "" */
-	char		 model[129];		/* sent upstream */
-	char		 model_used[129];	/* as the answer says, or "" */
+	char		 upstream_code[65];	/* provider's word for it */
+	char		 provider[33];		/* answered, or asked last */
+	char		 model[WL_MODEL_MAX + 1];	/* sent */
+	char		 model_used[WL_MODEL_MAX + 1];	/* as answered */
 	char		 response_id[129];	/* the provider's id, or "" */
 	char		 finish_reason[33];
 	struct wl_usage	 usage;
@@ -69,12 +92,37 @@ struct wl_result {
 	int64_t		 cost_nano;
 	int64_t		 price_effective_ms;
 	int64_t		 first_byte_us, first_data_us, upstream_us;
-	int64_t		 chunks;
-	struct wl_buf	 text;			/* of the answer, bounded */
-	struct wl_str	 raw;			/* unstreamed answer, or empty */
-	bool		 truncated;		/* TEXT is cut */
-	bool		 retried;
+	int64_t		 chunks;		/* data events of a stream */
+	int64_t		 output_bytes;		/* of generated text */
+	int		 attempts;		/* calls made upstream */
+	struct wl_buf	 text;			/* of the first choice */
+	struct wl_buf	 tools;			/* its tool calls, JSON objects
+						   with commas between */
+	size_t		 keep;			/* of each, bytes; 0: none */
+	struct wl_str	 raw;			/* unstreamed, or empty */
+	struct wl_str	 refusal;		/* JSON instead of ERR's,
+						   or empty */
+	bool		 truncated;		/* TEXT or TOOLS is cut */
+	int64_t		 tool;			/* being gathered, or -1 */
 };
+
+/*
+ * Start *RES: nothing reached, nothing known.  KEEP as above.  What it
+ * gathers on the heap goes with arena A.  Returns 0, or -1: no memory.
+ */
+int wl_result_init(struct wl_result *res, struct wl_arena *a, size_t keep)
+    __attribute__((warn_unused_result));
+
+/*
+ * Gather what was generated, within KEEP: a piece of the text; the beginning
+ * of tool call INDEX (of the first choice); a piece of that one's arguments;
+ * the end of all.  OUTPUT_BYTES is not touched.
+ */
+void wl_result_text(struct wl_result *res, const char *p, size_t len);
+void wl_result_tool(struct wl_result *res, int64_t index, struct wl_str id,
+    struct wl_str name);
+void wl_result_arguments(struct wl_result *res, const char *p, size_t len);
+void wl_result_end(struct wl_result *res);
 
 /*
  * Scan R's body for API into *ASK; everything is in the request's arena.
@@ -83,9 +131,16 @@ struct wl_result {
 void wl_ask_read(struct wl_ask *ask, enum wl_api api, const struct wl_req *r);
 
 /*
+ * Whether the scan refused the body: not JSON, too deep, too many tokens,
+ * another media type.  Such a call is not admitted; it counts against the
+ * address's limit for bad requests.
+ */
+bool wl_ask_refused(const struct wl_ask *ask);
+
+/*
  * Validation that needs more than the scan: types and ranges of the fields
  * that the gate itself relies on; everything else is the provider's business.
- * Returns 0, or -1 with *E (WL_E_INVALID_REQUEST with PARAM, ...).
+ * Returns 0, or -1 with *E: ASK's fault, or WL_E_INVALID_REQUEST with PARAM.
  */
 int wl_ask_check(const struct wl_ask *ask, struct wl_err *e);
 

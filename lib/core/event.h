@@ -1,6 +1,7 @@
 /*
  * The record of a call for the journal: BEGIN at admission, END when it is
- * over.  Both are JSON objects; db_drain.c reads them.
+ * over.  Both are JSON objects, described in docs/JOURNAL.md, whose members
+ * have the names of the columns that they are drained into.
  */
 #ifndef WL_CORE_EVENT_H
 #define WL_CORE_EVENT_H
@@ -18,10 +19,22 @@ int wl_event_begin(struct wl_journal *j, const struct wl_req *r,
     __attribute__((warn_unused_result));
 
 /*
- * Write END: the prompt_call event, redacted, fields cut to max_field.  A
- * failure is logged, never answered: the BEGIN becomes `lost`.
+ * Write END: the prompt_call event, redacted, texts cut to max_field; without
+ * prompt and answer where store_payloads is off.  A failure is logged, never
+ * answered: the BEGIN becomes `lost`.
  */
 void wl_event_end(struct wl_journal *j, const struct wl_conf *conf,
+    const struct wl_req *r, const struct wl_auth *auth,
+    const struct wl_admission *ad, const struct wl_ask *ask,
+    const struct wl_result *res);
+
+/*
+ * The same records as text, appended to B: what the two above write.
+ */
+void wl_event_begin_json(struct wl_buf *b, const struct wl_req *r,
+    const struct wl_auth *auth, const struct wl_admission *ad,
+    const struct wl_ask *ask);
+void wl_event_end_json(struct wl_buf *b, const struct wl_conf *conf,
     const struct wl_req *r, const struct wl_auth *auth,
     const struct wl_admission *ad, const struct wl_ask *ask,
     const struct wl_result *res);

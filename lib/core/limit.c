@@ -295,6 +295,7 @@ without_limiter(const struct wl_req *r, const struct wl_conf *conf,
 			e->retry_after = RETRY_SOON;
 		return -1;
 	}
+	memset(e, 0, sizeof(*e));
 	checked = wl_auth_check(r->arena, conf, r->key, r->addr,
 	    WL_AUTH_RECENT, e);
 	replace_auth(auth, checked);

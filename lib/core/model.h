@@ -22,26 +22,35 @@ struct wl_target {
 	const struct wl_provider	*wire;
 	const char			*provider;
 	const char			*base_url;
-	const char			*auth;		/* bearer, x-api-key, none */
+	const char			*auth;	/* bearer, x-api-key, none */
 	const char			*model;		/* to send upstream */
 	const char			*key;
 	enum wl_trust			 trust;
+	bool				 stream_options; /* include_usage */
 	bool				 own_key;	/* X-Provider-Key */
 };
 #define WL_TARGETS	8
 
 /*
- * Fill T with the targets for MODEL in the order to try: an explicit
- * "provider/model" names its provider; else providers that the table of
- * routes and prices gives, those for which the project has keys first, else
- * the project's default provider.  PROVIDER_KEY is the request's own key, or
- * NULL.  Returns how many (> 0), or -1 with *E: WL_E_MODEL_NOT_FOUND,
- * WL_E_BYOK_REQUIRED, WL_E_UNAVAILABLE.
+ * Fill T with the targets for MODEL in the order to try, one for each key: an
+ * explicit "provider/model" names its provider; else the providers that the
+ * table of routes (best match first) and the prices give, those for which the
+ * project has keys, else the project's default provider.  A key is used only
+ * for the host that it is bound to (AAD "project|provider|host").
+ * PROVIDER_KEY is the request's own key, or NULL: it goes to the first of
+ * these providers alone.  KEYS may be NULL: no stored key can be used.
+ * Strings live in A.  Returns how many (> 0), or -1 with *E:
+ * WL_E_MODEL_NOT_FOUND, WL_E_BYOK_REQUIRED, WL_E_UNAVAILABLE.
+ *
+ * Providers, routes and what prices say of a model are remembered for 60 s
+ * and refreshed behind the caller's back; they, and a project's keys, are
+ * read anew when the version that AUTH knows has changed.
  */
 int wl_model_targets(struct wl_arena *a, const struct wl_conf *conf,
     const struct wl_auth *auth, const struct wl_keyring *keys,
     struct wl_str model, const char *provider_key,
-    struct wl_target t[WL_TARGETS], struct wl_err *e);
+    struct wl_target t[WL_TARGETS], struct wl_err *e)
+    __attribute__((warn_unused_result));
 
 /* Drop what is cached of providers, routes and keys. */
 void wl_model_flush(void);

@@ -6,13 +6,32 @@
 
 #include "lib/core/call.h"
 
+struct wl_db_price;
+
 /*
- * The cost of U at PROVIDER's price for MODEL at AT_MS in nano-dollars, and
- * since when that price holds.  Returns 1, or 0 when there is no price (never
- * a guess) or the price table cannot be read.
+ * The cost of U at PROVIDER's price for MODEL now in nano-dollars, and since
+ * when that price holds.  Prices are remembered for 60 s.  Classes that are
+ * not priced apart cost what their kind costs (cache as input, reasoning as
+ * output).  Returns 1, or 0 when there is no price for what was used (never a
+ * guess) or the price table cannot be read.
  */
-int wl_price_cost(struct wl_arena *a, const char *provider, const char *model,
-    int64_t at_ms, const struct wl_usage *u, int64_t *nano,
-    int64_t *effective_ms);
+int wl_price_cost(const char *provider, const char *model,
+    const struct wl_usage *u, int64_t *nano, int64_t *effective_ms);
+
+/*
+ * The same at price P, which is known.
+ */
+int wl_price_at(const struct wl_db_price *p, const struct wl_usage *u,
+    int64_t *nano);
+
+/*
+ * Have the price fetched that will soon be asked for, without waiting.
+ */
+void wl_price_warm(const char *provider, const char *model);
+
+/*
+ * Drop what is remembered.
+ */
+void wl_price_flush(void);
 
 #endif

@@ -9,18 +9,38 @@
 
 struct wl_target;
 
+/*
+ * A request upstream, in the arena; what holds the key is wiped with it.
+ */
+struct wl_upcall {
+	const char	*url;
+	const char	**headers;	/* "Name: value", ended by NULL */
+	struct wl_str	 body;
+	bool		 hide_usage;	/* usage was asked for by us alone */
+};
+
+/*
+ * What an event of a stream was.
+ */
+enum wl_chunk {
+	WL_CHUNK_DATA,		/* pass on */
+	WL_CHUNK_USAGE,		/* only usage */
+	WL_CHUNK_DONE,		/* the terminal event */
+	WL_CHUNK_ERROR,		/* an error in the stream */
+	WL_CHUNK_MAX
+};
+
 struct wl_provider {
 	const char	*wire;		/* "openai" */
 	/*
-	 * The upstream request for ASK at T: URL, headers (NULL-ended) and
-	 * body, in the arena.  The body's bytes are the client's unless
-	 * something must change (model, stream_options).  Returns 0, or -1
-	 * with *E when the format cannot express it (400).
+	 * The upstream request for ASK at T.  The body's bytes are the
+	 * client's unless something must change (model, stream_options).
+	 * Returns 0, or -1 with *E: the format cannot express it (400), or
+	 * memory.
 	 */
 	int		(*request)(struct wl_arena *a, const struct wl_ask *ask,
 			    const struct wl_target *t, const char *request_id,
-			    const char **url, const char ***headers,
-			    struct wl_str *body, struct wl_err *e);
+			    struct wl_upcall *u, struct wl_err *e);
 	/*
 	 * Read usage, model, id, finish reason and text out of an unstreamed
 	 * answer into *RES.  Returns 0, or -1: not such an answer.
@@ -28,20 +48,20 @@ struct wl_provider {
 	int		(*answer)(struct wl_arena *a, const struct wl_ask *ask,
 			    struct wl_str body, struct wl_result *res);
 	/*
-	 * The same for the data of one stream event.  Returns what it was.
+	 * The same for the data of one stream event.  A is scratch: it is
+	 * reset afterwards.  Waits for nothing.  Of an error, RES->err and
+	 * upstream_code are set.
 	 */
-	enum wl_chunk	{
-		WL_CHUNK_DATA,		/* pass on */
-		WL_CHUNK_USAGE,		/* only usage */
-		WL_CHUNK_DONE,		/* the terminal event */
-		WL_CHUNK_ERROR		/* an error in the stream */
-	}		(*chunk)(struct wl_arena *a, const struct wl_ask *ask,
+	enum wl_chunk	(*chunk)(struct wl_arena *a, const struct wl_ask *ask,
 			    struct wl_str data, struct wl_result *res);
 	/*
-	 * The provider's own words for an error answer, without secrets.
+	 * What the provider says in an error answer of T with STATUS, without
+	 * secrets: RES->err.msg (when it says something), upstream_code, and
+	 * in RES->refusal the error as the client may see it.
 	 */
-	void		(*error)(struct wl_arena *a, int status,
-			    struct wl_str body, struct wl_err *e);
+	void		(*error)(struct wl_arena *a, const struct wl_target *t,
+			    int status, struct wl_str body,
+			    struct wl_result *res);
 };
 
 extern const struct wl_provider wl_provider_openai;

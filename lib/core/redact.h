@@ -12,13 +12,21 @@
 
 /*
  * Append P to B with every match of an enabled rule replaced by its mark,
- * such as [REDACTED_EMAIL].  Returns how many were replaced.
+ * such as [REDACTED_EMAIL].  Returns how many were replaced.  P need not be
+ * UTF-8; what is replaced never splits a sequence.
  */
 size_t wl_redact(struct wl_buf *b, const char *p, size_t len);
 
 /*
+ * The same by the rules for keys, bearer tokens and JWTs alone, whether they
+ * are enabled or not.
+ */
+size_t wl_redact_secrets(struct wl_buf *b, const char *p, size_t len);
+
+/*
  * Enable only the rules in LIST (names, separated by spaces or commas), or
- * all built-in ones for NULL.  Returns 0, or -1 for an unknown name.
+ * all built-in ones for NULL, as at the start: bearer card email ip jwt key
+ * phone ssn.  Returns 0, or -1 for an unknown name, and nothing changed.
  */
 int wl_redact_rules(const char *list);
 

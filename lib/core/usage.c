@@ -35,6 +35,15 @@ wl_usage_quota_ok(const struct wl_admission *ad)
 	return passes(ad, WL_LN_MONTH);
 }
 
+int
+wl_usage_percent(const struct wl_limit_row *row)
+{
+	if (row->used >= row->limit)
+		return 100;
+	return row->used <= 0 ? 0 : (int)((double)row->used * 100 /
+	    (double)row->limit);
+}
+
 static const struct wl_limit_row *
 row_of(const struct wl_admission *ad, enum wl_limit_name name)
 {
@@ -93,6 +102,7 @@ limit_json(struct wl_jw *w, const char *key, const struct wl_admission *ad,
 	wl_jw_int(w, "limit", row->limit);
 	wl_jw_int(w, "used", row->used);
 	wl_jw_int(w, "remaining", wl_limit_left(row));
+	wl_jw_int(w, "percentUsed", wl_usage_percent(row));
 	if (row->kind != WL_L_LEASE)
 		wl_jw_int(w, "resetAt", (row->reset_ms + 999) / 1000);
 	if (name == WL_LN_MINUTE || name == WL_LN_KEY_MINUTE)

@@ -30,6 +30,11 @@ int wl_usage_rate_limit_ok(const struct wl_admission *ad);
 int wl_usage_quota_ok(const struct wl_admission *ad);
 
 /*
+ * How much of ROW's limit is used, 0 to 100.
+ */
+int wl_usage_percent(const struct wl_limit_row *row);
+
+/*
  * For operators, lasting, as role owner: add N calls to what AUTH's project
  * has used, set what it has used (-1: leave as it is), set both to 0.  A call
  * admitted while N is being added may be lost from the sum.  Returns 0, or -1

@@ -16,6 +16,7 @@ libwatchllm_a_SOURCES += \
 	lib/store/counter_pg.c \
 	lib/store/counter_priv.h \
 	lib/store/counter_redis.c \
+	lib/store/db_health.c lib/store/db_health.h \
 	lib/store/db_migrate.c \
 	lib/store/db_migrate.h \
 	lib/store/scripts.c \

@@ -629,7 +629,7 @@ run(void *arg)
 static int
 parse_address(const char *s, struct wl_err *e)
 {
-	struct wl_str host, port;
+	struct wl_str host, port = WL_STR("6379");
 	const char *colon;
 	int64_t n = 6379;
 
@@ -641,14 +641,18 @@ parse_address(const char *s, struct wl_err *e)
 		return 0;
 	}
 	colon = strrchr(s, ':');
-	if (s[0] == '[' && (colon == NULL || colon[-1] != ']'))
-		colon = NULL;
+	if (colon != NULL && strchr(colon, ']') != NULL)
+		colon = NULL;	/* within an IPv6 address */
 	host = (struct wl_str){ s, colon == NULL ? strlen(s) :
 	    (size_t)(colon - s) };
-	port = colon == NULL ? WL_STR("6379") : wl_str_of(colon + 1);
-	if (host.len >= 2 && host.p[0] == '[' && host.p[host.len - 1] == ']')
+	if (colon != NULL)
+		port = wl_str_of(colon + 1);
+	if (host.len > 2 && host.p[0] == '[' && host.p[host.len - 1] == ']')
 		host = (struct wl_str){ host.p + 1, host.len - 2 };
+	else if (memchr(host.p, ':', host.len) != NULL)
+		host.len = 0;
 	if (host.len == 0 || host.len >= sizeof(rd.host) ||
+	    memchr(host.p, '[', host.len) != NULL ||
 	    wl_num_parse(port.p, port.len, 1, 65535, &n) == -1)
 		return wl_err_set(e, WL_E_INTERNAL,
 		    "redis: expected unix:/path or host:port");

@@ -242,7 +242,8 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT sha256(r.prev_hash || convert_to(jsonb_build_array(
-	    r.id, trunc(EXTRACT(epoch FROM r.at)::numeric * 1000000),
+	    r.id, EXTRACT(epoch FROM date_trunc('minute', r.at))::bigint
+		* 1000000 + EXTRACT(microseconds FROM r.at)::bigint,
 	    r.actor, r.address, r.project_id, r.action, r.target,
 	    r.before, r.after)::text, 'UTF8'))
 $$;

@@ -218,10 +218,11 @@ COMMENT ON COLUMN watchllm.event_payload.detail IS
 DO $$
 BEGIN
 	IF current_setting('server_version_num')::integer >= 140000 THEN
-		ALTER TABLE watchllm.event_payload
-		    ALTER COLUMN input SET COMPRESSION lz4,
-		    ALTER COLUMN output SET COMPRESSION lz4,
-		    ALTER COLUMN detail SET COMPRESSION lz4;
+		-- as text: older servers cannot even parse it
+		EXECUTE 'ALTER TABLE watchllm.event_payload'
+		    ' ALTER COLUMN input SET COMPRESSION lz4,'
+		    ' ALTER COLUMN output SET COMPRESSION lz4,'
+		    ' ALTER COLUMN detail SET COMPRESSION lz4';
 	END IF;
 EXCEPTION WHEN feature_not_supported THEN
 	RAISE NOTICE 'no lz4 in this server: payloads use its default';
@@ -388,6 +389,7 @@ RETURNS TABLE (project_id text, event_id uuid)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
+SET jit = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off
 AS $$

@@ -3,6 +3,8 @@
 -- The consumer calls drain_open(), copies a batch into pg_temp.stage, calls
 -- drain_run(), moves the marks with drain_mark() and commits.  Only records
 -- that are really new move a sum, so a batch may be sent any number of times.
+--
+-- JIT is off throughout: it costs more than these statements do.
 
 CREATE TABLE watchllm.stage_row (LIKE watchllm.event INCLUDING COMMENTS);
 DO $$
@@ -205,6 +207,7 @@ CREATE FUNCTION watchllm.drain_rollup(p_host text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
+SET jit = off
 AS $$
 BEGIN
 	-- each table in one statement, in the order of its key: consumers of
@@ -465,6 +468,7 @@ CREATE FUNCTION watchllm.drain_ledger(p_host text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
+SET jit = off
 AS $$
 BEGIN
 	-- an end stands for its beginning too, whichever comes first
@@ -526,6 +530,7 @@ RETURNS TABLE (batch bigint, begun bigint, ended bigint, stored bigint,
     duplicates bigint, expired bigint, fixups bigint)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -650,6 +655,7 @@ RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
+SET jit = off
 AS $$
 DECLARE
 	v_lost bigint;

@@ -13,6 +13,20 @@ FUZZ_TARGETS += tests/fuzz/fuzz_json_scan
 tests_fuzz_fuzz_json_scan_LDADD = $(FUZZ_LIBS)
 FUZZ_TARGETS += tests/fuzz/fuzz_percent
 tests_fuzz_fuzz_percent_LDADD = $(FUZZ_LIBS)
+FUZZ_TARGETS += tests/fuzz/fuzz_guard_url
+tests_fuzz_fuzz_guard_url_LDADD = $(FUZZ_LIBS)
+FUZZ_TARGETS += tests/fuzz/fuzz_record
+tests_fuzz_fuzz_record_LDADD = libwlfcgi.a $(FUZZ_LIBS)
+FUZZ_TARGETS += tests/fuzz/fuzz_req_target
+tests_fuzz_fuzz_req_target_LDADD = $(FUZZ_LIBS)
+FUZZ_TARGETS += tests/fuzz/fuzz_sse
+tests_fuzz_fuzz_sse_LDADD = $(FUZZ_LIBS)
+FUZZ_TARGETS += tests/fuzz/fuzz_ask
+tests_fuzz_fuzz_ask_LDADD = $(FUZZ_LIBS)
+FUZZ_TARGETS += tests/fuzz/fuzz_redact
+tests_fuzz_fuzz_redact_LDADD = $(FUZZ_LIBS)
+FUZZ_TARGETS += tests/fuzz/fuzz_stream
+tests_fuzz_fuzz_stream_LDADD = $(FUZZ_LIBS)
 
 check_PROGRAMS += $(FUZZ_TARGETS)
 EXTRA_DIST += tests/fuzz/fuzz.h
@@ -92,5 +106,51 @@ FUZZ_CORPUS = \
 	tests/fuzz/corpus/percent/slash \
 	tests/fuzz/corpus/percent/space \
 	tests/fuzz/corpus/percent/twice \
-	tests/fuzz/corpus/percent/utf8
+	tests/fuzz/corpus/percent/utf8 \
+	tests/fuzz/corpus/guard_url/ipv6 \
+	tests/fuzz/corpus/guard_url/odd_ipv4 \
+	tests/fuzz/corpus/guard_url/plain \
+	tests/fuzz/corpus/guard_url/user \
+	tests/fuzz/corpus/record/huge \
+	tests/fuzz/corpus/record/padded_end \
+	tests/fuzz/corpus/record/pipelined \
+	tests/fuzz/corpus/record/values \
+	tests/fuzz/corpus/record/whole \
+	tests/fuzz/corpus/req_target/absolute \
+	tests/fuzz/corpus/req_target/encoded \
+	tests/fuzz/corpus/req_target/parent \
+	tests/fuzz/corpus/req_target/plain \
+	tests/fuzz/corpus/sse/comments \
+	tests/fuzz/corpus/sse/fields \
+	tests/fuzz/corpus/sse/line_ends \
+	tests/fuzz/corpus/sse/too_large
 EXTRA_DIST += $(FUZZ_CORPUS)
+EXTRA_DIST += \
+	tests/fuzz/corpus/ask/chat \
+	tests/fuzz/corpus/ask/empty_options \
+	tests/fuzz/corpus/ask/escaped \
+	tests/fuzz/corpus/ask/input \
+	tests/fuzz/corpus/ask/no_json \
+	tests/fuzz/corpus/ask/null_options \
+	tests/fuzz/corpus/ask/options \
+	tests/fuzz/corpus/ask/prompt \
+	tests/fuzz/corpus/ask/twins \
+	tests/fuzz/corpus/redact/dashes \
+	tests/fuzz/corpus/redact/keys \
+	tests/fuzz/corpus/redact/numbers \
+	tests/fuzz/corpus/redact/pem \
+	tests/fuzz/corpus/redact/tokens \
+	tests/fuzz/corpus/redact/typical \
+	tests/fuzz/corpus/redact/utf8 \
+	tests/fuzz/corpus/stream/bom \
+	tests/fuzz/corpus/stream/cr \
+	tests/fuzz/corpus/stream/crlf \
+	tests/fuzz/corpus/stream/cut \
+	tests/fuzz/corpus/stream/error \
+	tests/fuzz/corpus/stream/error_first \
+	tests/fuzz/corpus/stream/escaped \
+	tests/fuzz/corpus/stream/fields \
+	tests/fuzz/corpus/stream/lf \
+	tests/fuzz/corpus/stream/lines \
+	tests/fuzz/corpus/stream/shown \
+	tests/fuzz/corpus/stream/tools

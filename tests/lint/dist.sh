@@ -17,10 +17,9 @@ trap 'rm -rf "$tmp"' EXIT
 cat > "$tmp/list.mk" <<'END'
 include Makefile
 lint-dist-list:
-	@for f in $(DISTFILES); do echo "$$f"; done
+	@for f in $(DISTFILES); do echo "$${f#$(srcdir)/}"; done
 END
 (cd "$build" && make -s -f "$tmp/list.mk" lint-dist-list) |
-    sed "s|^$src/||; s|^\./||; s|^.*/\.\./||" |
     LC_ALL=C sort -u > "$tmp/distributed"
 (cd "$src" && git ls-files) |
     grep -vE '^(\.ci/|\.clang-format$|\.gitignore$|\.gitattributes$|\.github/)' |

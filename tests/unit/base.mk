@@ -14,7 +14,11 @@ UNIT_TESTS += \
 	tests/unit/test_log \
 	tests/unit/test_money \
 	tests/unit/test_num \
+	tests/unit/test_oom \
 	tests/unit/test_rand \
 	tests/unit/test_secret \
 	tests/unit/test_str \
 	tests/unit/test_utf8
+tests_unit_test_oom_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free \
+	-Wl,--wrap=strdup,--wrap=strndup

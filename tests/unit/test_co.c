@@ -649,7 +649,8 @@ test_high_water(void)
 }
 
 /*
- * Frames of 32 KiB: the guard must be met, not stepped over.
+ * Frames of 32 KiB, a little more than the stack holds: the guard must be
+ * met, not stepped over into the next stack.
  */
 __attribute__((noinline)) static int
 recurse(volatile int *depth)
@@ -657,7 +658,7 @@ recurse(volatile int *depth)
 	volatile char frame[32 * 1024];
 
 	frame[*depth] = 1;
-	if (++*depth < 1000)
+	if (++*depth < 11)
 		(void)recurse(depth);
 	return frame[*depth];
 }
@@ -675,8 +676,12 @@ overflow_main(void *arg)
 static int
 overflow_first(void *arg)
 {
+	int i;
+
 	(void)arg;
 	spawn("overflow", overflow_main, NULL);
+	for (i = 0; i < 8; i++)
+		spawn("neighbour", sleeper, NULL);
 	return 0;
 }
 

@@ -47,6 +47,9 @@ static struct {
 ssize_t
 write(int fd, const void *p, size_t len)
 {
+	/* the log writes too */
+	if (len < HDR || memcmp(p, "WL", 2) != 0)
+		return syscall(SYS_write, fd, p, len);
 	if (fault.fail_write > 0) {
 		fault.fail_write--;
 		errno = fault.error;
@@ -259,6 +262,55 @@ test_write_fails(void)
 	CU_ASSERT_FALSE(wl_journal_full(j));
 	CU_ASSERT_STRING_EQUAL(content(dir)->text, "I:1 I:2 | ");
 	wl_journal_close(j);
+}
+
+/*
+ * How often the log has WORD.
+ */
+static int
+logged(const char *log, const char *word)
+{
+	char *text, *p;
+	size_t len;
+	int n = 0;
+
+	text = wl_tmp_read(log, &len);
+	for (p = text; (p = strstr(p, word)) != NULL; p++)
+		n++;
+	free(text);
+	return n;
+}
+
+static void
+test_one_log_line_each_way(void)
+{
+	static char event[200000];
+	const char *dir = wl_tmp_path("lines"), *log = wl_tmp_path("log");
+	struct wl_journal *j = journal(dir, 1 << 20, 1 << 20, WL_SYNC_INTERVAL);
+	int i;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(j);
+	CU_ASSERT_EQUAL(wl_log_open(log, WL_INFO, "test"), 0);
+	fault.error = EIO;
+	fault.fail_write = 3;
+	for (i = 0; i < 3; i++)
+		CU_ASSERT_EQUAL(append(j, WL_J_BEGIN, "lost"), -1);
+	CU_ASSERT_EQUAL(append(j, WL_J_BEGIN, "1"), 0);
+	CU_ASSERT_EQUAL(append(j, WL_J_EVENT, "2"), 0);
+	CU_ASSERT_EQUAL(logged(log, "journal.refused"), 1);
+	CU_ASSERT_EQUAL(logged(log, "journal.recovered"), 1);
+	for (i = 0; i < 20; i++)
+		(void)!wl_journal_append(j, WL_J_EVENT, event, sizeof(event),
+		    &e);
+	/* an END needs no room that others lack */
+	CU_ASSERT_EQUAL(append(j, WL_J_END, "3"), 0);
+	CU_ASSERT_EQUAL(wl_journal_append(j, WL_J_EVENT, event, sizeof(event),
+	    &e), -1);
+	CU_ASSERT_EQUAL(logged(log, "journal.full"), 1);
+	CU_ASSERT_EQUAL(append(j, WL_J_EVENT, "4"), 0);
+	CU_ASSERT_EQUAL(logged(log, "journal.recovered"), 2);
+	wl_journal_close(j);
+	CU_ASSERT_EQUAL(wl_log_open("/dev/null", WL_ERROR, "test"), 0);
 }
 
 static void
@@ -680,6 +732,8 @@ main(void)
 		{ "two writers in one folder", test_two_processes_differ },
 		{ "segments", test_rotation },
 		{ "write() fails", test_write_fails },
+		{ "one log line for each change of state",
+		    test_one_log_line_each_way },
 		{ "write() is interrupted", test_interrupted },
 		{ "write() writes less", test_short_writes },
 		{ "a torn record that cannot be cut off",

@@ -4,7 +4,10 @@
  */
 #include "config.h"
 #include "lib/base/arena.h"
+#include "lib/base/co.h"
 #include "lib/base/json.h"
+#include "lib/base/loop.h"
+#include "lib/base/wait.h"
 #include "tests/unit/tap.h"
 
 #include <stdio.h>
@@ -175,6 +178,59 @@ test_large_text(void)
 	CU_ASSERT_EQUAL(s.len, len - 8);
 	free(text);
 	wl_arena_free(a);
+}
+
+static int turns;
+
+static void
+count_turns(void *stop)
+{
+	while (!*(bool *)stop) {
+		turns++;
+		if (wl_sleep(1) == -1)
+			return;
+	}
+}
+
+/*
+ * In a coroutine a large text is parsed elsewhere, and others go on.
+ */
+static int
+parse_in_coroutine(void *text)
+{
+	struct wl_arena *a = wl_arena_new(1 << 20);
+	static bool stop;
+	int before, i;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(wl_co_spawn("counter", count_turns, &stop));
+	wl_sleep(2);
+	before = turns;
+	for (i = 0; i < 20; i++) {
+		CU_ASSERT_PTR_NOT_NULL(wl_json_parse(a, text, strlen(text),
+		    NULL));
+		wl_arena_reset(a);
+	}
+	CU_ASSERT(turns > before);
+	stop = true;
+	wl_arena_free(a);
+	return 0;
+}
+
+static void
+test_large_text_in_a_coroutine(void)
+{
+	const size_t pairs = 20000;
+	char *text = malloc(pairs * 20 + 8), *p = text;
+	size_t i;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+	*p++ = '[';
+	for (i = 0; i < pairs; i++)
+		p += snprintf(p, 20, "\"%013zu\",", i);
+	memcpy(p, "0]", 3);
+	CU_ASSERT(strlen(text) > 256 * 1024);
+	CU_ASSERT_EQUAL(wl_run(parse_in_coroutine, text), 0);
+	free(text);
 }
 
 static void
@@ -386,6 +442,8 @@ main(void)
 		{ "nesting", test_depth },
 		{ "number of tokens", test_tokens },
 		{ "a large string", test_large_text },
+		{ "a large text in a coroutine",
+		    test_large_text_in_a_coroutine },
 		{ "the document null", test_null_document },
 		{ "types of members", test_readers },
 		{ "integers are never clamped", test_integers },

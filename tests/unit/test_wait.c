@@ -19,6 +19,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LONG 30000	/* ms; a wait that should not last so long */
@@ -566,6 +567,84 @@ test_exclusive(void)
 	CU_ASSERT_EQUAL(wl_run(exclusive_first, NULL), 0);
 }
 
+static struct {
+	struct sockaddr_un	addr;
+	socklen_t		len;
+	int			l, go[2];
+} shared;
+
+/*
+ * While the loop sleeps in epoll.
+ */
+static void
+connect_later(void *arg)
+{
+	const struct timespec ts = { 0, 50000000 };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)nanosleep(&ts, NULL);
+	if (connect(fd, (struct sockaddr *)&shared.addr, shared.len) == -1)
+		abort();
+	*(int *)arg = fd;
+}
+
+/*
+ * Has waited for connections, and is now busy with something else.
+ */
+static int
+full_first(void *arg)
+{
+	(void)arg;
+	if (look(shared.l, EPOLLIN | EPOLLEXCLUSIVE) != 0)
+		return -1;
+	put(shared.go[1]);
+	if (wl_sleep(200) == -1 || wl_offload(connect_later, arg) == -1)
+		return -1;
+	return 0;
+}
+
+static int
+free_first(void *arg)
+{
+	(void)arg;
+	return wl_wait(shared.l, EPOLLIN | EPOLLEXCLUSIVE,
+	    wl_mono() + 5000) == EPOLLIN ? 0 : 1;
+}
+
+/*
+ * A connection wakes the process that waits for it, not the one that came
+ * first and waits no more.
+ */
+static void
+test_exclusive_processes(void)
+{
+	int fd = -1, status = -1;
+	pid_t pid;
+
+	memset(&shared, 0, sizeof(shared));
+	shared.addr.sun_family = AF_UNIX;
+	shared.len = sizeof(shared.addr);
+	shared.l = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	if (bind(shared.l, (struct sockaddr *)&shared.addr,
+	    sizeof(sa_family_t)) == -1 || listen(shared.l, 8) == -1 ||
+	    getsockname(shared.l, (struct sockaddr *)&shared.addr,
+	    &shared.len) == -1 || pipe(shared.go) == -1)
+		abort();
+	pid = fork();
+	if (pid == 0) {
+		(void)alarm(60);
+		get(shared.go[0]);
+		_exit(wl_run(free_first, NULL));
+	}
+	CU_ASSERT_EQUAL(wl_run(full_first, &fd), 0);
+	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+	CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	close(fd);
+	close(shared.l);
+	close(shared.go[0]);
+	close(shared.go[1]);
+}
+
 /* misuse */
 
 static int
@@ -608,6 +687,7 @@ main(void)
 		{ "no epoll_ctl on the usual path", test_cost },
 		{ "unwanted events do not spin", test_spin },
 		{ "EPOLLEXCLUSIVE", test_exclusive },
+		{ "EPOLLEXCLUSIVE, two processes", test_exclusive_processes },
 		{ "outside of a loop", test_outside },
 		{ NULL, NULL }
 	};

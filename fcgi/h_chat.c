@@ -1,0 +1,202 @@
+/*
+ * Gateway calls: the body is checked, targets are found, and the answer goes
+ * to the client through a sink, as a stream or in one piece.
+ */
+#include "config.h"
+#include "fcgi/h_chat.h"
+
+#include <inttypes.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "fcgi/ctx.h"
+#include "fcgi/serve.h"
+#include "fcgi/worker.h"
+#include "lib/base/clock.h"
+#include "lib/base/jw.h"
+#include "lib/base/money.h"
+#include "lib/core/model.h"
+#include "lib/core/upstream.h"
+#include "lib/http/io.h"
+
+/*
+ * The client of a call.
+ */
+struct client {
+	struct wl_sink	 sink;
+	struct wl_ctx	*ctx;
+	int		 status;	/* of an answer in one piece */
+	const char	*type;
+	struct wl_str	 body;
+};
+
+static struct client *
+client_of(struct wl_sink *s)
+{
+	return (struct client *)(void *)((char *)s -
+	    offsetof(struct client, sink));
+}
+
+static int
+begin_stream(struct wl_ctx *ctx, const char *type)
+{
+	wl_resp_set(&ctx->resp, "X-WatchLLM-Cache", "BYPASS");
+	wl_serve_headers(ctx);
+	/* the comment makes web servers pass the headers on */
+	return wl_resp_stream(&ctx->resp, 200, type, ": ok\n\n");
+}
+
+static int
+sink_begin(struct wl_sink *s, int status, const char *type, bool stream)
+{
+	struct client *c = client_of(s);
+
+	wl_resp_set(&c->ctx->resp, "X-WatchLLM-Provider",
+	    c->ctx->res.provider);
+	if (stream)
+		return begin_stream(c->ctx, type);
+	c->status = status;
+	c->type = type;
+	return 0;
+}
+
+static int
+sink_data(struct wl_sink *s, const char *p, size_t len)
+{
+	struct client *c = client_of(s);
+
+	if (c->ctx->resp.streaming)
+		return wl_resp_write(&c->ctx->resp, p, len, true);
+	c->body = (struct wl_str){ p, len };
+	return 0;
+}
+
+static int
+sink_heartbeat(struct wl_sink *s)
+{
+	struct wl_ctx *ctx = client_of(s)->ctx;
+
+	if (!ctx->resp.head_sent)
+		return begin_stream(ctx, "text/event-stream");
+	return wl_resp_write(&ctx->resp, ": keep-alive\n\n", 14, true);
+}
+
+/*
+ * Milliseconds since the request began.
+ */
+static int64_t
+latency_ms(const struct wl_ctx *ctx)
+{
+	int64_t us = wl_clock_us() - ctx->req.start_us;
+
+	return us < 0 ? 0 : us / 1000;
+}
+
+static void
+put_count(struct wl_jw *w, const char *key, int64_t n)
+{
+	if (n >= 0)
+		wl_jw_int(w, key, n);
+}
+
+/*
+ * What an answer in one piece tells in its headers.
+ */
+static int
+sink_trailer(struct wl_sink *s, const struct wl_result *res)
+{
+	struct wl_ctx *ctx = client_of(s)->ctx;
+	struct wl_buf b;
+	struct wl_jw w;
+	char usd[32];
+	int rc;
+
+	wl_buf_init(&b, 8192);
+	wl_buf_adds(&b, ": watchllm ");
+	wl_jw_init(&w, &b);
+	wl_jw_obj(&w, NULL);
+	wl_jw_str(&w, "request_id", ctx->req.id);
+	wl_jw_str(&w, "provider", res->provider);
+	wl_jw_str(&w, "model", res->model_used[0] != '\0' ?
+	    res->model_used : res->model);
+	wl_jw_int(&w, "latency_ms", latency_ms(ctx));
+	if (res->price_known) {
+		wl_money_usd(res->cost_nano, usd);
+		wl_jw_raw(&w, "cost_usd", usd, strlen(usd));
+	}
+	wl_jw_obj(&w, "tokens");
+	put_count(&w, "input", res->usage.input);
+	put_count(&w, "cache_read", res->usage.cache_read);
+	put_count(&w, "cache_write", res->usage.cache_write);
+	put_count(&w, "output", res->usage.output);
+	put_count(&w, "reasoning", res->usage.reasoning);
+	wl_jw_end(&w, '}');
+	wl_jw_str(&w, "usage_source", wl_usage_source_name(res->usage.source));
+	wl_jw_end(&w, '}');
+	wl_buf_adds(&b, "\n\n");
+	rc = b.failed ? 0 : wl_resp_write(&ctx->resp, b.p, b.len, false);
+	wl_buf_free(&b);
+	return rc;
+}
+
+/*
+ * Left in the queue: it goes when the call is in the journal.
+ */
+static int
+sink_end(struct wl_sink *s, const char *p, size_t len)
+{
+	return wl_resp_write(&client_of(s)->ctx->resp, p, len, false);
+}
+
+static void
+reply(struct client *c)
+{
+	struct wl_ctx *ctx = c->ctx;
+	char usd[32];
+
+	wl_resp_set(&ctx->resp, "X-WatchLLM-Cache", "BYPASS");
+	wl_resp_setf(&ctx->resp, "X-WatchLLM-Latency-Ms", "%" PRId64,
+	    latency_ms(ctx));
+	if (ctx->res.price_known) {
+		wl_money_usd(ctx->res.cost_nano, usd);
+		wl_resp_set(&ctx->resp, "X-WatchLLM-Cost-USD", usd);
+	}
+	wl_serve_reply(ctx, c->status, c->type, c->body.p, c->body.len);
+}
+
+int
+wl_h_chat_post(struct wl_ctx *ctx)
+{
+	struct client c = {
+		.sink = {
+			.begin = sink_begin, .data = sink_data,
+			.heartbeat = sink_heartbeat, .trailer = sink_trailer,
+			.end = sink_end, .fd = ctx->req.io->fd
+		},
+		.ctx = ctx
+	};
+	struct wl_target t[WL_TARGETS];
+	struct wl_result *res = &ctx->res;
+	int n;
+
+	if (wl_ask_check(&ctx->ask, &ctx->err) == -1 ||
+	    (n = wl_model_targets(ctx->arena, ctx->conf, ctx->auth,
+	    wl_worker.keyring, ctx->ask.model, ctx->req.provider_key, t,
+	    &ctx->err)) == -1)
+		return -1;
+	n = wl_upstream_run(ctx->arena, ctx->conf, &ctx->ask, t, n,
+	    ctx->req.id, ctx->req.start_us, &c.sink, res);
+	ctx->upstream_us = res->upstream_us;
+	ctx->err = res->err;
+	if (ctx->resp.head_sent)
+		return 0;
+	if (n == 0) {
+		reply(&c);
+		return 0;
+	}
+	if (res->refusal.len == 0)
+		return -1;
+	wl_serve_reply(ctx, res->http, "application/json", res->refusal.p,
+	    res->refusal.len);
+	return 0;
+}

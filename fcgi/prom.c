@@ -1,0 +1,580 @@
+/*
+ * Counting in shared memory, and adding up.
+ */
+#include "config.h"
+#include "fcgi/prom.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fcgi/ctx.h"
+#include "fcgi/worker.h"
+#include "lib/base/clock.h"
+#include "lib/base/conf.h"
+#include "lib/base/hash.h"
+#include "lib/base/journal.h"
+#include "lib/base/log.h"
+#include "lib/base/loop.h"
+#include "lib/base/str.h"
+#include "lib/base/wait.h"
+#include "lib/store/pg.h"
+#include "lib/store/redis.h"
+
+#define FILE_NAME	"metrics"
+#define SLOTS		256
+#define LOCK_TRIES	100
+#define LOCK_PAUSE_MS	5
+/* A worker that has served nothing for so long may know no better. */
+#define GAUGE_FRESH_MS	10000
+
+static const int statuses[] = {
+	200, 202, 204, 207, 400, 401, 403, 404, 405, 409, 413, 415, 429, 431,
+	499, 500, 502, 503, 504
+};
+#define STATUSES	(sizeof(statuses) / sizeof(statuses[0]))
+
+/* Upper bounds of the histogram, milliseconds. */
+static const int64_t bounds[] = {
+	1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000,
+	60000
+};
+#define BOUNDS		(sizeof(bounds) / sizeof(bounds[0]))
+
+static const char *const gates[] = {
+	[WL_PG_ADMITTED] = "admitted",
+	[WL_PG_CONCURRENCY] = "concurrency_exceeded",
+	[WL_PG_DEGRADED] = "degraded",
+	[WL_PG_QUOTA] = "quota_exceeded",
+	[WL_PG_RATE_LIMIT] = "rate_limit_exceeded",
+	[WL_PG_UNAVAILABLE] = "unavailable",
+};
+static_assert(sizeof(gates) / sizeof(gates[0]) == WL_PROM_GATE_MAX,
+    "a word for every verdict");
+
+/*
+ * One process.  Only its owner writes; anybody reads.
+ */
+struct slot {
+	/* counters, kept when the slot changes hands */
+	_Atomic uint64_t	requests[WL_ROUTES_MAX + 1][STATUSES + 1];
+	_Atomic uint64_t	gate[WL_PROM_GATE_MAX];
+	_Atomic uint64_t	took[BOUNDS + 1], took_us;
+	_Atomic uint64_t	turns, slow_turns;
+	/* figures of the moment */
+	_Atomic uint64_t	running, coroutines, redis_up, pg_up;
+	_Atomic int64_t		at_ms;
+};
+
+struct head {
+	char			magic[8];
+	uint8_t			layout[32];	/* hash of all that gives
+						   the numbers a meaning */
+};
+
+#define HEAD_BYTES	((size_t)4096)
+#define SLOT_BYTES	((sizeof(struct slot) + 4095) / 4096 * 4096)
+#define FILE_BYTES	(HEAD_BYTES + SLOTS * SLOT_BYTES)
+
+static struct {
+	int		 fd;		/* -1: not open, or only for ourselves */
+	uint8_t		*map;		/* all of the file, or NULL */
+	struct slot	*slot;		/* ours, or NULL */
+	uint64_t	 turns, slow_turns;	/* of the loop, as last added */
+} prom = { .fd = -1 };
+
+/* where a process without a place in the file counts */
+static struct slot	alone;
+
+/*
+ * The file.  Locks are those of open file descriptions: they go with the
+ * process, however it ends.  Byte N is slot N, byte SLOTS is the head.
+ */
+
+static bool
+lock_byte(int fd, off_t at, short type)
+{
+	struct flock l = { .l_type = type, .l_whence = SEEK_SET,
+	    .l_start = at, .l_len = 1 };
+
+	return fcntl(fd, F_OFD_SETLK, &l) == 0;
+}
+
+static bool
+is_locked(off_t at)
+{
+	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET,
+	    .l_start = at, .l_len = 1 };
+
+	return fcntl(prom.fd, F_OFD_GETLK, &l) == 0 && l.l_type != F_UNLCK;
+}
+
+static void
+layout(uint8_t out[32])
+{
+	const struct wl_route *r;
+	struct wl_buf b = { 0 };
+	size_t i;
+
+	wl_buf_printf(&b, "%zu %zu", sizeof(struct slot), SLOT_BYTES);
+	for (r = wl_routes; r->path != NULL; r++)
+		wl_buf_printf(&b, " %s %s", wl_method_name(r->method),
+		    r->path);
+	for (i = 0; i < STATUSES; i++)
+		wl_buf_printf(&b, " %d", statuses[i]);
+	for (i = 0; i < BOUNDS; i++)
+		wl_buf_printf(&b, " %" PRId64, bounds[i]);
+	for (i = 0; i < WL_PROM_GATE_MAX; i++)
+		wl_buf_printf(&b, " %s", gates[i]);
+	wl_sha256(b.p, b.len, out);
+	wl_buf_free(&b);
+}
+
+static void
+make_head(struct head *h)
+{
+	memset(h, 0, sizeof(*h));
+	memcpy(h->magic, "wlprom1", 8);
+	layout(h->layout);
+}
+
+/*
+ * Whether FD is still what PATH names.
+ */
+static bool
+same_file(int fd, const char *path)
+{
+	struct stat a, b;
+
+	return fstat(fd, &a) == 0 && stat(path, &b) == 0 &&
+	    a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/*
+ * Make FD's file ours, with the head locked.  Returns 1; 0: another version
+ * of the program left it, and it is gone now; -1 with errno.
+ */
+static int
+prepare(int fd, const char *path)
+{
+	struct head want, have;
+	struct stat st;
+
+	make_head(&want);
+	if (fstat(fd, &st) == -1)
+		return -1;
+	if (st.st_size == 0) {
+		if (ftruncate(fd, (off_t)FILE_BYTES) == -1 ||
+		    (errno = posix_fallocate(fd, 0, HEAD_BYTES)) != 0 ||
+		    pwrite(fd, &want, sizeof(want), 0) != sizeof(want))
+			return -1;
+		return 1;
+	}
+	if (st.st_size == (off_t)FILE_BYTES &&
+	    pread(fd, &have, sizeof(have), 0) == sizeof(have) &&
+	    memcmp(&have, &want, sizeof(have)) == 0)
+		return 1;
+	return unlink(path) == -1 && errno != ENOENT ? -1 : 0;
+}
+
+/*
+ * Open PATH as it is meant to be.  A descriptor, or -1 with errno.
+ */
+static int
+open_file(const char *path)
+{
+	int fd, rc, tries;
+
+	for (tries = 0; tries < LOCK_TRIES; tries++) {
+		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+		    0600);
+		if (fd == -1)
+			return -1;
+		rc = 0;
+		if (lock_byte(fd, SLOTS, F_WRLCK) && same_file(fd, path)) {
+			rc = prepare(fd, path);
+			lock_byte(fd, SLOTS, F_UNLCK);
+			if (rc == 1)
+				return fd;
+		}
+		close(fd);
+		if (rc == -1 || wl_sleep(LOCK_PAUSE_MS) == -1)
+			return -1;
+	}
+	errno = EAGAIN;
+	return -1;
+}
+
+static struct slot *
+slot_at(size_t i)
+{
+	return (struct slot *)(void *)(prom.map + HEAD_BYTES +
+	    i * SLOT_BYTES);
+}
+
+/*
+ * A slot that nobody living holds.  Its blocks are reserved first: a write
+ * to a hole of a full disk would be a SIGBUS.
+ */
+static struct slot *
+take_slot(void)
+{
+	size_t i;
+
+	for (i = 0; i < SLOTS; i++)
+		if (lock_byte(prom.fd, (off_t)i, F_WRLCK)) {
+			errno = posix_fallocate(prom.fd, (off_t)(HEAD_BYTES +
+			    i * SLOT_BYTES), (off_t)SLOT_BYTES);
+			return errno == 0 ? slot_at(i) : NULL;
+		}
+	errno = EUSERS;
+	return NULL;
+}
+
+static struct slot *
+take_shared(const char *dir)
+{
+	char path[4096];
+	int n = snprintf(path, sizeof(path), "%s/" FILE_NAME, dir);
+	void *map;
+
+	if (n < 0 || (size_t)n >= sizeof(path)) {
+		errno = ENAMETOOLONG;
+		return NULL;
+	}
+	if ((prom.fd = open_file(path)) == -1)
+		return NULL;
+	map = mmap(NULL, FILE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
+	    prom.fd, 0);
+	if (map == MAP_FAILED)
+		return NULL;
+	prom.map = map;
+	return take_slot();
+}
+
+static void
+give_shared(void)
+{
+	if (prom.map != NULL)
+		munmap(prom.map, FILE_BYTES);
+	if (prom.fd != -1)
+		close(prom.fd);
+	prom.map = NULL;
+	prom.fd = -1;
+}
+
+void
+wl_prom_open(const char *dir)
+{
+	prom.turns = prom.slow_turns = 0;
+	if ((prom.slot = take_shared(dir)) == NULL) {
+		wl_log(WL_WARN, "prom.alone",
+		    "figures of this process are not shared: %s",
+		    strerror(errno));
+		give_shared();
+		memset(&alone, 0, sizeof(alone));
+		prom.slot = &alone;
+	}
+	prom.slot->running = 0;
+	prom.slot->coroutines = 0;
+}
+
+void
+wl_prom_close(void)
+{
+	if (prom.slot != NULL)
+		prom.slot->running = prom.slot->coroutines = 0;
+	prom.slot = NULL;
+	give_shared();
+}
+
+/*
+ * Counting.
+ */
+
+static void
+add(_Atomic uint64_t *c, uint64_t n)
+{
+	atomic_fetch_add_explicit(c, n, memory_order_relaxed);
+}
+
+static uint64_t
+get(const _Atomic uint64_t *c)
+{
+	return atomic_load_explicit(c, memory_order_relaxed);
+}
+
+static void
+observe(struct slot *s)
+{
+	struct wl_loop_stat st;
+
+	wl_loop_stats(&st);
+	add(&s->turns, st.turns - prom.turns);
+	add(&s->slow_turns, st.slow_turns - prom.slow_turns);
+	prom.turns = st.turns;
+	prom.slow_turns = st.slow_turns;
+	s->coroutines = st.coroutines;
+	s->redis_up = wl_redis_up();
+	s->pg_up = wl_pg_up();
+	s->at_ms = wl_clock_ms();
+}
+
+void
+wl_prom_begin(void)
+{
+	if (prom.slot != NULL)
+		add(&prom.slot->running, 1);
+}
+
+static size_t
+status_index(int status)
+{
+	size_t i;
+
+	for (i = 0; i < STATUSES && statuses[i] != status; i++)
+		;
+	return i;
+}
+
+static size_t
+bound_index(int64_t us)
+{
+	size_t i;
+
+	for (i = 0; i < BOUNDS && us > bounds[i] * 1000; i++)
+		;
+	return i;
+}
+
+void
+wl_prom_end(const struct wl_route *route, int status, int64_t us)
+{
+	size_t r = route == NULL ? WL_ROUTES_MAX : (size_t)(route - wl_routes);
+	struct slot *s = prom.slot;
+
+	if (s == NULL)
+		return;
+	add(&s->requests[r][status_index(status)], 1);
+	add(&s->took[bound_index(us)], 1);
+	add(&s->took_us, us < 0 ? 0 : (uint64_t)us);
+	add(&s->running, (uint64_t)-1);
+	observe(s);
+}
+
+void
+wl_prom_gate(enum wl_prom_gate g)
+{
+	if (prom.slot != NULL)
+		add(&prom.slot->gate[g], 1);
+}
+
+/*
+ * Adding up.
+ */
+
+struct sum {
+	uint64_t	requests[WL_ROUTES_MAX + 1][STATUSES + 1];
+	uint64_t	gate[WL_PROM_GATE_MAX];
+	uint64_t	took[BOUNDS + 1], took_us;
+	uint64_t	turns, slow_turns, running, coroutines, workers;
+	bool		redis_up, pg_up;
+	int64_t		journal_bytes;
+	uint64_t	journal_segments;
+};
+
+static void
+sum_counters(struct sum *t, const struct slot *s)
+{
+	size_t i, j;
+
+	for (i = 0; i <= WL_ROUTES_MAX; i++)
+		for (j = 0; j <= STATUSES; j++)
+			t->requests[i][j] += get(&s->requests[i][j]);
+	for (i = 0; i < WL_PROM_GATE_MAX; i++)
+		t->gate[i] += get(&s->gate[i]);
+	for (i = 0; i <= BOUNDS; i++)
+		t->took[i] += get(&s->took[i]);
+	t->took_us += get(&s->took_us);
+	t->turns += get(&s->turns);
+	t->slow_turns += get(&s->slow_turns);
+}
+
+static void
+sum_moment(struct sum *t, const struct slot *s, int64_t now)
+{
+	t->workers++;
+	t->running += get(&s->running);
+	t->coroutines += get(&s->coroutines);
+	if (now - s->at_ms > GAUGE_FRESH_MS)
+		return;
+	t->redis_up &= get(&s->redis_up) != 0;
+	t->pg_up &= get(&s->pg_up) != 0;
+}
+
+static int
+sum_segment(const char *name, const char *process, uint64_t seq, int64_t size,
+    void *arg)
+{
+	struct sum *t = arg;
+
+	(void)name;
+	(void)process;
+	(void)seq;
+	t->journal_bytes += size;
+	t->journal_segments++;
+	return 0;
+}
+
+static void
+sum_all(struct sum *t, const struct wl_conf *conf)
+{
+	int64_t now = wl_clock_ms();
+	const struct slot *s;
+	size_t i;
+
+	memset(t, 0, sizeof(*t));
+	t->redis_up = t->pg_up = true;
+	observe(prom.slot);
+	for (i = 0; prom.map != NULL && i < SLOTS; i++) {
+		s = slot_at(i);
+		sum_counters(t, s);
+		if (s == prom.slot || is_locked((off_t)i))
+			sum_moment(t, s, now);
+	}
+	if (prom.map == NULL) {
+		sum_counters(t, prom.slot);
+		sum_moment(t, prom.slot, now);
+	}
+	(void)wl_journal_scan(conf->spool_dir, sum_segment, t);
+}
+
+/*
+ * The text.
+ */
+
+static void
+say(struct wl_buf *b, const char *name, const char *type, const char *help)
+{
+	wl_buf_printf(b, "# HELP watchllm_%s %s\n# TYPE watchllm_%s %s\n", name,
+	    help, name, type);
+}
+
+static void
+say_one(struct wl_buf *b, const char *name, const char *type, const char *help,
+    uint64_t v)
+{
+	say(b, name, type, help);
+	wl_buf_printf(b, "watchllm_%s %" PRIu64 "\n", name, v);
+}
+
+static void
+say_requests(struct wl_buf *b, const struct sum *t)
+{
+	const struct wl_route *r = wl_routes;
+	const char *method, *path;
+	char status[16] = "";
+	size_t i, j;
+
+	say(b, "requests_total", "counter", "Requests by route and status.");
+	for (i = 0; i <= WL_ROUTES_MAX; i++) {
+		method = r->path != NULL ? wl_method_name(r->method) : "";
+		path = r->path != NULL ? r->path : "";
+		for (j = 0; j <= STATUSES; j++) {
+			if (t->requests[i][j] == 0)
+				continue;
+			snprintf(status, sizeof(status), "%d",
+			    j < STATUSES ? statuses[j] : 0);
+			wl_buf_printf(b, "watchllm_requests_total{method=\"%s\""
+			    ",route=\"%s\",status=\"%s\"} %" PRIu64 "\n",
+			    method, path, j < STATUSES ? status : "other",
+			    t->requests[i][j]);
+		}
+		if (r->path != NULL)
+			r++;
+	}
+}
+
+static void
+say_durations(struct wl_buf *b, const struct sum *t)
+{
+	static const char name[] = "watchllm_request_duration_seconds";
+	uint64_t n = 0;
+	size_t i;
+
+	say(b, "request_duration_seconds", "histogram",
+	    "From the first byte of a request to the last of its answer.");
+	for (i = 0; i <= BOUNDS; i++) {
+		n += t->took[i];
+		if (i < BOUNDS)
+			wl_buf_printf(b, "%s_bucket{le=\"%g\"} %" PRIu64 "\n",
+			    name, (double)bounds[i] / 1000, n);
+	}
+	wl_buf_printf(b, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n", name, n);
+	wl_buf_printf(b, "%s_sum %.6f\n", name, (double)t->took_us / 1e6);
+	wl_buf_printf(b, "%s_count %" PRIu64 "\n", name, n);
+}
+
+static void
+say_stores(struct wl_buf *b, const struct wl_conf *conf, const struct sum *t)
+{
+	bool lost;
+
+	lost = conf->counters == WL_COUNTERS_REDIS ? !t->redis_up : !t->pg_up;
+	say_one(b, "limiter_degraded", "gauge",
+	    "Whether the counters cannot be reached.", lost);
+	if (conf->redis[0] != '\0')
+		say_one(b, "redis_up", "gauge",
+		    "Whether every worker can reach Redis.", t->redis_up);
+	say_one(b, "postgres_up", "gauge",
+	    "Whether PostgreSQL answered every worker the last time.",
+	    t->pg_up);
+}
+
+void
+wl_prom_text(struct wl_buf *b, const struct wl_conf *conf)
+{
+	struct sum t;
+	size_t i;
+
+	if (prom.slot == NULL)
+		return;
+	sum_all(&t, conf);
+	say(b, "build_info", "gauge", "Version of the program.");
+	wl_buf_printf(b, "watchllm_build_info{version=\"%s\"} 1\n",
+	    PACKAGE_VERSION);
+	say_requests(b, &t);
+	say_durations(b, &t);
+	say_one(b, "requests_running", "gauge", "Requests being served.",
+	    t.running);
+	say(b, "admissions_total", "counter", "What the limiter said.");
+	for (i = 0; i < WL_PROM_GATE_MAX; i++)
+		wl_buf_printf(b, "watchllm_admissions_total{result=\"%s\"} %"
+		    PRIu64 "\n", gates[i], t.gate[i]);
+	say_stores(b, conf, &t);
+	say_one(b, "workers", "gauge", "Worker processes of this host.",
+	    t.workers);
+	say_one(b, "coroutines", "gauge", "Coroutines alive.", t.coroutines);
+	say_one(b, "loop_turns_total", "counter", "Turns of the event loops.",
+	    t.turns);
+	say_one(b, "loop_slow_turns_total", "counter",
+	    "Turns that took more than 5 ms.", t.slow_turns);
+	say_one(b, "journal_bytes", "gauge",
+	    "Bytes of the journals of this host.", (uint64_t)t.journal_bytes);
+	say_one(b, "journal_segments", "gauge",
+	    "Files of the journals of this host.", t.journal_segments);
+	say_one(b, "journal_max_bytes", "gauge",
+	    "Most bytes that the journals may hold.",
+	    (uint64_t)conf->spool_max);
+	say_one(b, "journal_full", "gauge",
+	    "Whether calls are refused for want of room.",
+	    wl_worker.journal != NULL && wl_journal_full(wl_worker.journal));
+}

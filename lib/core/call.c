@@ -1,0 +1,411 @@
+/*
+ * Reading what a body asks for, as far as the gate needs to know it.
+ */
+#include "config.h"
+#include "lib/core/call.h"
+
+#include <assert.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "lib/base/arena.h"
+#include "lib/base/json.h"
+#include "lib/http/req.h"
+
+/* Most bytes of the "user" field that are kept. */
+#define USER_MAX	((size_t)256)
+
+/* Members that decide where a body goes and how it comes back. */
+static const char *const deciding[] = { "model", "stream", "stream_options" };
+
+/*
+ * The member of each API that carries the text.
+ */
+static const char *const content[] = {
+	[WL_API_CHAT] = "messages",
+	[WL_API_COMPLETIONS] = "prompt",
+	[WL_API_EMBEDDINGS] = "input",
+};
+static_assert(sizeof(content) / sizeof(content[0]) == WL_API_MAX,
+    "a row for every API");
+
+static const char *const sources[] = {
+	[WL_U_NONE] = "none",
+	[WL_U_PROVIDER] = "provider",
+	[WL_U_ESTIMATED] = "estimated",
+	[WL_U_PARTIAL] = "partial",
+};
+static_assert(sizeof(sources) / sizeof(sources[0]) == WL_USAGE_SOURCE_MAX,
+    "a row for every source");
+
+const char *
+wl_usage_source_name(enum wl_usage_source s)
+{
+	return sources[s];
+}
+
+int64_t
+wl_tokens_estimate(int64_t len)
+{
+	return len / 4 + (len % 4 != 0);
+}
+
+static void
+free_result(void *p)
+{
+	struct wl_result *res = p;
+
+	wl_buf_free(&res->text);
+	wl_buf_free(&res->tools);
+}
+
+int
+wl_result_init(struct wl_result *res, struct wl_arena *a, size_t keep)
+{
+	memset(res, 0, sizeof(*res));
+	res->usage = (struct wl_usage){ -1, -1, -1, -1, -1, WL_U_NONE };
+	res->first_byte_us = res->first_data_us = res->upstream_us = -1;
+	res->tool = -1;
+	res->keep = keep;
+	wl_buf_init(&res->text, keep + 1);
+	wl_buf_init(&res->tools, keep + 1);
+	return wl_arena_defer(a, free_result, res);
+}
+
+/*
+ * How much of LEN bytes still fits B, which keeps at most KEEP.
+ */
+static size_t
+room(struct wl_result *res, const struct wl_buf *b, size_t len)
+{
+	size_t left = b->len < res->keep ? res->keep - b->len : 0;
+
+	if (len <= left)
+		return len;
+	res->truncated = res->keep > 0;
+	return left;
+}
+
+void
+wl_result_text(struct wl_result *res, const char *p, size_t len)
+{
+	size_t n = room(res, &res->text, len);
+
+	if (n < len)
+		n = wl_utf8_cut(p, len, n);
+	wl_buf_add(&res->text, p, n);
+	if (n < len)
+		res->text.failed = true;	/* no later piece fits better */
+}
+
+/* What closes a tool call: its string, itself. */
+#define TOOL_END	"\"}"
+
+/*
+ * Append PIECE unless it does not fit.
+ */
+static bool
+add_tools(struct wl_result *res, const char *p, size_t len)
+{
+	size_t need = len + sizeof(TOOL_END) - 1;
+
+	if (room(res, &res->tools, need) < need)
+		return false;
+	wl_buf_add(&res->tools, p, len);
+	return !res->tools.failed;
+}
+
+void
+wl_result_end(struct wl_result *res)
+{
+	if (res->tool != -1)
+		wl_buf_adds(&res->tools, TOOL_END);
+	res->tool = -1;
+}
+
+void
+wl_result_tool(struct wl_result *res, int64_t index, struct wl_str id,
+    struct wl_str name)
+{
+	struct wl_buf b;
+
+	if (res->tool == index && name.len == 0)
+		return;
+	wl_result_end(res);
+	wl_buf_init(&b, 0);
+	wl_buf_printf(&b, "%s{\"index\":%lld,\"id\":",
+	    res->tools.len > 0 ? "," : "", (long long)index);
+	wl_json_quote(&b, id.p, id.len);
+	wl_buf_adds(&b, ",\"name\":");
+	wl_json_quote(&b, name.p, name.len);
+	wl_buf_adds(&b, ",\"arguments\":\"");
+	if (!b.failed && add_tools(res, b.p, b.len))
+		res->tool = index;
+	wl_buf_free(&b);
+}
+
+void
+wl_result_arguments(struct wl_result *res, const char *p, size_t len)
+{
+	struct wl_buf b;
+
+	if (res->tool == -1 || len == 0)
+		return;
+	wl_buf_init(&b, 0);
+	wl_json_quote(&b, p, len);
+	if (b.failed || !add_tools(res, b.p + 1, b.len - 2))
+		wl_result_end(res);
+	wl_buf_free(&b);
+}
+
+static bool
+is_json_type(const char *type)
+{
+	size_t n;
+
+	/* many clients leave it out, and mean JSON */
+	if (type == NULL || strcmp(type, "application/json") == 0)
+		return true;
+	n = strlen(type);
+	return n > 5 && strcmp(type + n - 5, "+json") == 0;
+}
+
+/*
+ * What a text without tokens counted may cost: its strings in bytes, its
+ * numbers (ready-made tokens) in tokens.
+ */
+struct measure {
+	int64_t	bytes, tokens;
+};
+
+/*
+ * Text that is no text: images and sound are not billed by their letters.
+ */
+static bool
+is_data_url(const char *p, size_t len)
+{
+	return len > 5 && memcmp(p, "data:", 5) == 0;
+}
+
+static void
+measure(struct json_object *o, struct measure *m)
+{
+	struct json_object_iterator it, end;
+	size_t i, n;
+
+	switch (json_object_get_type(o)) {
+	case json_type_string:
+		n = (size_t)json_object_get_string_len(o);
+		if (!is_data_url(json_object_get_string(o), n))
+			m->bytes += (int64_t)n;
+		return;
+	case json_type_int:
+		m->tokens++;
+		return;
+	case json_type_array:
+		n = json_object_array_length(o);
+		for (i = 0; i < n; i++)
+			measure(json_object_array_get_idx(o, i), m);
+		return;
+	case json_type_object:
+		it = json_object_iter_begin(o);
+		end = json_object_iter_end(o);
+		for (; !json_object_iter_equal(&it, &end);
+		    json_object_iter_next(&it))
+			measure(json_object_iter_peek_value(&it), m);
+		return;
+	case json_type_null:
+	case json_type_boolean:
+	case json_type_double:
+		return;
+	}
+}
+
+static int64_t
+estimate(const struct wl_ask *ask)
+{
+	struct json_object *o;
+	struct measure m = { 0, 0 };
+
+	if (json_object_object_get_ex(ask->json, content[ask->api], &o))
+		measure(o, &m);
+	if (json_object_object_get_ex(ask->json, "tools", &o))
+		measure(o, &m);
+	return wl_tokens_estimate(m.bytes) + m.tokens;
+}
+
+/*
+ * The provider may read another one of two members than we do.
+ */
+static void
+refuse_twins(struct wl_ask *ask)
+{
+	size_t i, off, len;
+	bool dup;
+
+	for (i = 0; i < sizeof(deciding) / sizeof(deciding[0]); i++) {
+		dup = false;
+		if (!wl_json_find(ask->body.p, ask->body.len, deciding[i],
+		    &off, &len, &dup) || !dup)
+			continue;
+		wl_err_set(&ask->fault, WL_E_INVALID_REQUEST,
+		    "\"%s\" is given more than once.", deciding[i]);
+		ask->fault.param = deciding[i];
+		return;
+	}
+}
+
+static void
+read_members(struct wl_ask *ask)
+{
+	struct json_object *options;
+	int64_t n;
+
+	(void)wl_json_str(ask->json, "model", &ask->model);
+	if (wl_json_str(ask->json, "user", &ask->user))
+		ask->user.len = wl_utf8_cut(ask->user.p, ask->user.len,
+		    USER_MAX);
+	if (ask->api != WL_API_EMBEDDINGS)
+		(void)wl_json_bool(ask->json, "stream", &ask->stream);
+	options = wl_json_obj(ask->json, "stream_options");
+	if (ask->stream && options != NULL)
+		(void)wl_json_bool(options, "include_usage",
+		    &ask->include_usage);
+	if ((wl_json_int(ask->json, "max_completion_tokens", &n) ||
+	    wl_json_int(ask->json, "max_tokens", &n)) && n > 0)
+		ask->max_tokens = n;
+	ask->input_estimate = estimate(ask);
+}
+
+static void
+refuse_json(struct wl_ask *ask, enum wl_json_fault fault)
+{
+	switch (fault) {
+	case WL_JSON_DEEP:
+		wl_err_set(&ask->fault, WL_E_INVALID_JSON,
+		    "The request body is nested deeper than %d levels.",
+		    WL_JSON_DEPTH);
+		return;
+	case WL_JSON_BIG:
+		wl_err_set(&ask->fault, WL_E_REQUEST_TOO_LARGE,
+		    "The request body has too many parts.");
+		return;
+	case WL_JSON_OK:
+	case WL_JSON_SYNTAX:
+		break;
+	}
+	wl_err_set(&ask->fault, WL_E_INVALID_JSON, NULL);
+}
+
+void
+wl_ask_read(struct wl_ask *ask, enum wl_api api, const struct wl_req *r)
+{
+	enum wl_json_fault fault;
+
+	memset(ask, 0, sizeof(*ask));
+	ask->api = api;
+	ask->body = r->body;
+	ask->model = ask->user = WL_STR("");
+	if (!is_json_type(r->content_type)) {
+		wl_err_set(&ask->fault, WL_E_UNSUPPORTED_MEDIA,
+		    "Send the body as Content-Type: application/json.");
+		return;
+	}
+	ask->json = wl_json_parse(r->arena, r->body.p == NULL ? "" : r->body.p,
+	    r->body.len, &fault);
+	if (fault != WL_JSON_OK) {
+		refuse_json(ask, fault);
+		return;
+	}
+	if (!json_object_is_type(ask->json, json_type_object)) {
+		wl_err_set(&ask->fault, WL_E_INVALID_REQUEST,
+		    "The request body must be a JSON object.");
+		return;
+	}
+	read_members(ask);
+	refuse_twins(ask);
+}
+
+bool
+wl_ask_refused(const struct wl_ask *ask)
+{
+	return ask->fault.code == WL_E_INVALID_JSON ||
+	    ask->fault.code == WL_E_REQUEST_TOO_LARGE ||
+	    ask->fault.code == WL_E_UNSUPPORTED_MEDIA;
+}
+
+static int
+bad(struct wl_err *e, const char *param, const char *what)
+{
+	wl_err_set(e, WL_E_INVALID_REQUEST, "\"%s\" %s.", param, what);
+	e->param = param;
+	return -1;
+}
+
+static int
+check_model(const struct wl_ask *ask, struct wl_err *e)
+{
+	size_t i;
+
+	if (ask->model.len == 0)
+		return bad(e, "model", "must be a string that is not empty");
+	if (ask->model.len > WL_MODEL_MAX)
+		return bad(e, "model", "is too long");
+	for (i = 0; i < ask->model.len; i++)
+		if ((unsigned char)ask->model.p[i] < ' ' ||
+		    ask->model.p[i] == 0x7f)
+			return bad(e, "model", "holds a control character");
+	return 0;
+}
+
+static int
+check_messages(const struct wl_ask *ask, struct wl_err *e)
+{
+	struct json_object *list = wl_json_arr(ask->json, "messages"), *m;
+	struct wl_str role;
+	size_t i, n;
+
+	if (list == NULL || (n = json_object_array_length(list)) == 0)
+		return bad(e, "messages",
+		    "must be an array that is not empty");
+	for (i = 0; i < n; i++) {
+		m = json_object_array_get_idx(list, i);
+		if (!json_object_is_type(m, json_type_object) ||
+		    !wl_json_str(m, "role", &role))
+			return bad(e, "messages",
+			    "must hold objects with a \"role\"");
+	}
+	return 0;
+}
+
+/*
+ * Whether member NAME is absent, null, or of type T.
+ */
+static bool
+is_or_none(const struct wl_ask *ask, const char *name, enum json_type t)
+{
+	struct json_object *o;
+
+	return !json_object_object_get_ex(ask->json, name, &o) || o == NULL ||
+	    json_object_is_type(o, t);
+}
+
+int
+wl_ask_check(const struct wl_ask *ask, struct wl_err *e)
+{
+	if (ask->fault.code != WL_OK) {
+		*e = ask->fault;
+		return -1;
+	}
+	if (check_model(ask, e) == -1)
+		return -1;
+	if (!is_or_none(ask, "stream", json_type_boolean))
+		return bad(e, "stream", "must be true or false");
+	if (!is_or_none(ask, "stream_options", json_type_object))
+		return bad(e, "stream_options", "must be an object");
+	if (ask->api == WL_API_CHAT)
+		return check_messages(ask, e);
+	if (!wl_json_has(ask->json, content[ask->api]))
+		return bad(e, content[ask->api], "is missing");
+	return 0;
+}

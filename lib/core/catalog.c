@@ -1,0 +1,232 @@
+/*
+ * Small tables in the process's memory.  Each value has an arena of its own,
+ * which db functions fill.
+ */
+#include "config.h"
+#include "lib/core/catalog.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/secret.h"
+#include "lib/core/memo.h"
+
+#define TTL_MS		((int64_t)60 * 1000)
+#define CATALOG_MEMORY	((size_t)16 * 1024 * 1024)
+#define KEYS_MEMORY	((size_t)64 * 1024)
+
+static int
+no_memory(struct wl_err *e)
+{
+	return wl_err_set(e, WL_E_UNAVAILABLE, NULL);
+}
+
+/* ---- providers and routes ---- */
+
+static void
+free_catalog(void *p)
+{
+	struct wl_catalog *c = p;
+
+	wl_arena_free(c->mem);
+	free(c);
+}
+
+static int
+fetch_catalog(struct wl_arena *scratch, const char *key, void **value,
+    struct wl_err *e)
+{
+	struct wl_catalog *c = calloc(1, sizeof(*c));
+
+	(void)scratch;
+	(void)key;
+	if (c == NULL)
+		return no_memory(e);
+	if ((c->mem = wl_arena_new(CATALOG_MEMORY)) == NULL) {
+		no_memory(e);
+	} else if (wl_db_providers(c->mem, &c->providers, &c->nproviders,
+	    e) == 0 && wl_db_routes(c->mem, &c->routes, &c->nroutes, e) == 0) {
+		*value = c;
+		return 0;
+	}
+	free_catalog(c);
+	return -1;
+}
+
+static struct wl_memo catalogs = {
+	.name = "catalog", .max = 1, .ttl_ms = TTL_MS,
+	.fetch = fetch_catalog, .release = free_catalog
+};
+
+const struct wl_catalog *
+wl_catalog_get(int64_t version, struct wl_memo_value **use,
+    struct wl_err *e)
+{
+	const void *data;
+
+	if ((*use = wl_memo_get(&catalogs, "", version, &data, e)) ==
+	    NULL)
+		return NULL;
+	return data;
+}
+
+void
+wl_catalog_put(struct wl_memo_value *use)
+{
+	wl_memo_put(use);
+}
+
+/* ---- who sells a model ---- */
+
+struct sellers {
+	int	 n;
+	char	 ids[];		/* each ended by a NUL */
+};
+
+static int
+fetch_sellers(struct wl_arena *scratch, const char *model, void **value,
+    struct wl_err *e)
+{
+	const char **ids;
+	struct sellers *s;
+	size_t len = 0, l;
+	int i, n;
+
+	if (wl_db_model_providers(scratch, model, &ids, &n, e) == -1)
+		return -1;
+	for (i = 0; i < n; i++)
+		len += strlen(ids[i]) + 1;
+	if ((s = malloc(sizeof(*s) + len)) == NULL)
+		return no_memory(e);
+	s->n = n;
+	for (len = 0, i = 0; i < n; i++, len += l) {
+		l = strlen(ids[i]) + 1;
+		memcpy(s->ids + len, ids[i], l);
+	}
+	*value = s;
+	return 0;
+}
+
+static struct wl_memo sellers = {
+	.name = "sellers", .max = 1024, .ttl_ms = TTL_MS,
+	.fetch = fetch_sellers, .release = free
+};
+
+int
+wl_catalog_sellers(struct wl_arena *a, const char *model, int64_t version,
+    const char ***ids, int *n, struct wl_err *e)
+{
+	struct wl_memo_value *use;
+	const struct sellers *s;
+	const void *data;
+	const char *p;
+	int i, rc = 0;
+
+	if ((use = wl_memo_get(&sellers, model, version, &data, e)) == NULL)
+		return -1;
+	s = data;
+	*n = s->n;
+	*ids = wl_arena_alloc(a, (size_t)s->n * sizeof(**ids));
+	if (*ids == NULL)
+		rc = no_memory(e);
+	for (p = s->ids, i = 0; rc == 0 && i < s->n; i++) {
+		if (((*ids)[i] = wl_arena_strdup(a, p)) == NULL)
+			rc = no_memory(e);
+		p += strlen(p) + 1;
+	}
+	wl_memo_put(use);
+	return rc;
+}
+
+/* ---- keys of projects ---- */
+
+struct keys {
+	struct wl_db_provider_key	*rows;
+	int				 n;
+	struct wl_arena			*mem;
+};
+
+static void
+free_keys(void *p)
+{
+	struct keys *k = p;
+
+	wl_arena_free(k->mem);
+	free(k);
+}
+
+static int
+fetch_keys(struct wl_arena *scratch, const char *project, void **value,
+    struct wl_err *e)
+{
+	struct keys *k = calloc(1, sizeof(*k));
+
+	(void)scratch;
+	if (k == NULL)
+		return no_memory(e);
+	if ((k->mem = wl_arena_new(KEYS_MEMORY)) == NULL) {
+		no_memory(e);
+	} else if (wl_db_provider_keys(k->mem, project, &k->rows, &k->n, e) ==
+	    0) {
+		*value = k;
+		return 0;
+	}
+	free_keys(k);
+	return -1;
+}
+
+static struct wl_memo keys = {
+	.name = "provider_keys", .max = 1024, .ttl_ms = 0,
+	.fetch = fetch_keys, .release = free_keys
+};
+
+static int
+copy_key(struct wl_arena *a, const struct wl_db_provider_key *from,
+    struct wl_db_provider_key *to)
+{
+	*to = *from;
+	to->provider = wl_arena_strdup(a, from->provider);
+	to->key_id = wl_arena_strdup(a, from->key_id);
+	to->host = wl_arena_strdup(a, from->host);
+	to->hint = "";
+	to->nonce = (const uint8_t *)wl_arena_dup(a, from->nonce,
+	    WL_SECRET_NONCE);
+	to->sealed = (const uint8_t *)wl_arena_dup(a, from->sealed,
+	    from->sealed_len);
+	return to->provider == NULL || to->key_id == NULL ||
+	    to->host == NULL || to->nonce == NULL || to->sealed == NULL ? -1 :
+	    0;
+}
+
+int
+wl_catalog_keys(struct wl_arena *a, const char *project, int64_t version,
+    struct wl_db_provider_key **rows, int *n, struct wl_err *e)
+{
+	struct wl_memo_value *use;
+	const struct keys *k;
+	const void *data;
+	int i, rc = 0;
+
+	if ((use = wl_memo_get(&keys, project, version, &data, e)) == NULL)
+		return -1;
+	k = data;
+	*n = k->n;
+	*rows = wl_arena_alloc(a, (size_t)k->n * sizeof(**rows));
+	if (*rows == NULL)
+		rc = no_memory(e);
+	for (i = 0; rc == 0 && i < k->n; i++)
+		if (copy_key(a, &k->rows[i], &(*rows)[i]) == -1)
+			rc = no_memory(e);
+	wl_memo_put(use);
+	return rc;
+}
+
+void
+wl_catalog_flush(void)
+{
+	wl_memo_flush(&catalogs);
+	wl_memo_flush(&sellers);
+	wl_memo_flush(&keys);
+}

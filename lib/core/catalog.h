@@ -1,0 +1,54 @@
+/*
+ * What the process remembers of providers, routes, who sells a model, and
+ * the sealed keys of projects.
+ */
+#ifndef WL_CORE_CATALOG_H
+#define WL_CORE_CATALOG_H
+
+#include "lib/store/db.h"
+
+#include <stdint.h>
+
+struct wl_memo_value;
+
+/*
+ * Providers and routes, shared by those who use them.
+ */
+struct wl_catalog {
+	struct wl_db_provider	*providers;
+	struct wl_db_route	*routes;
+	int			 nproviders, nroutes;
+	struct wl_arena		*mem;
+};
+
+/*
+ * The catalogue as of VERSION, or NULL with *E.  It lives until *USE is given
+ * back.
+ */
+const struct wl_catalog *wl_catalog_get(int64_t version,
+    struct wl_memo_value **use, struct wl_err *e)
+    __attribute__((warn_unused_result));
+void wl_catalog_put(struct wl_memo_value *use);
+
+/*
+ * Ids of the providers that have a price for MODEL as of VERSION, in A.  0,
+ * or -1 with *E.
+ */
+int wl_catalog_sellers(struct wl_arena *a, const char *model,
+    int64_t version, const char ***ids, int *n, struct wl_err *e)
+    __attribute__((warn_unused_result));
+
+/*
+ * PROJECT's provider keys as of VERSION, sealed, in A, the first to be tried
+ * first.  0, or -1 with *E.
+ */
+int wl_catalog_keys(struct wl_arena *a, const char *project, int64_t version,
+    struct wl_db_provider_key **rows, int *n, struct wl_err *e)
+    __attribute__((warn_unused_result));
+
+/*
+ * Forget all of it.
+ */
+void wl_catalog_flush(void);
+
+#endif

@@ -1,0 +1,159 @@
+/*
+ * The route table: every row, and what is no row.
+ */
+#include "config.h"
+#include "fcgi/ctx.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "fcgi/worker.h"
+#include "lib/base/arena.h"
+#include "tests/unit/tap.h"
+
+/* instead of the worker, which carries requests */
+struct wl_worker wl_worker;
+
+/*
+ * Who may do what, once more and by hand: a row whose policy is changed must
+ * be changed here too.
+ */
+static const struct {
+	enum wl_method	 method;
+	const char	*path;
+	enum wl_who	 who;
+	unsigned	 scope;
+	enum wl_limiter	 limiter;
+	bool		 body;
+} want[] = {
+	{ WL_GET, "/health", WL_WHO_OPEN, 0, WL_LIMITER_NONE, false },
+	{ WL_GET, "/observability/health", WL_WHO_OPEN, 0, WL_LIMITER_NONE,
+	    false },
+	{ WL_GET, "/observability/prometheus", WL_WHO_OPERATOR, 0,
+	    WL_LIMITER_NONE, false },
+	{ WL_POST, "/v1/chat/completions", WL_WHO_KEY, WL_SCOPE_GATEWAY,
+	    WL_LIMITER_GATEWAY, true },
+	{ WL_POST, "/v1/completions", WL_WHO_KEY, WL_SCOPE_GATEWAY,
+	    WL_LIMITER_GATEWAY, true },
+	{ WL_POST, "/v1/embeddings", WL_WHO_KEY, WL_SCOPE_GATEWAY,
+	    WL_LIMITER_GATEWAY, true },
+	{ WL_GET, "/v1/health", WL_WHO_OPEN, 0, WL_LIMITER_NONE, false },
+	{ WL_GET, "/v1/health/detailed", WL_WHO_OPERATOR, 0, WL_LIMITER_NONE,
+	    false },
+	{ WL_GET, "/v1/usage", WL_WHO_KEY, 0, WL_LIMITER_NONE, false },
+};
+#define WANT	(sizeof(want) / sizeof(want[0]))
+
+static struct wl_arena	*arena;
+static struct wl_err	 err;
+static char		*id, allow[64];
+
+static const struct wl_route *
+find(enum wl_method method, const char *path)
+{
+	memset(&err, 0, sizeof(err));
+	return wl_route_find(arena, method, path, &id, allow, &err);
+}
+
+static void
+rows(void)
+{
+	const struct wl_route *r;
+	size_t n = 0;
+
+	for (r = wl_routes; r->path != NULL; r++, n++) {
+		CU_ASSERT_FATAL(n < WANT);
+		CU_ASSERT_STRING_EQUAL(r->path, want[n].path);
+		CU_ASSERT_EQUAL(r->method, want[n].method);
+		CU_ASSERT_EQUAL(r->who, want[n].who);
+		CU_ASSERT_EQUAL(r->scope, want[n].scope);
+		CU_ASSERT_EQUAL(r->limiter, want[n].limiter);
+		CU_ASSERT_EQUAL(r->max_body != 0, want[n].body);
+		CU_ASSERT_EQUAL(r->api != WL_API_MAX,
+		    want[n].limiter == WL_LIMITER_GATEWAY);
+		CU_ASSERT_PTR_NOT_NULL(r->handler);
+		CU_ASSERT(r->help != NULL && r->help[0] != '\0');
+		CU_ASSERT_PTR_EQUAL(find(r->method, r->path), r);
+	}
+	CU_ASSERT_EQUAL(n, WANT);
+}
+
+static void
+in_order(void)
+{
+	const struct wl_route *r;
+
+	for (r = wl_routes + 1; r->path != NULL; r++)
+		CU_ASSERT(strcmp(r[-1].path, r->path) < 0 ||
+		    (strcmp(r[-1].path, r->path) == 0 &&
+		    r[-1].method < r->method));
+}
+
+static void
+unknown(void)
+{
+	static const char *const paths[] = {
+		"", "/", "/v1", "/v1/", "/v1/usage/", "/v1/usage/x",
+		"/V1/usage", "/v1/chat", "/v1/chat/completions/",
+		"/observability/debug-sentry", "/v1/admin/keys", "v1/usage",
+		"/health/detailed"
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		CU_ASSERT_PTR_NULL(find(WL_GET, paths[i]));
+		CU_ASSERT_EQUAL(err.code, WL_E_NOT_FOUND);
+		CU_ASSERT_STRING_EQUAL(allow, "");
+		/* nor does OPTIONS make one of them exist */
+		CU_ASSERT_PTR_NULL(find(WL_OPTIONS, paths[i]));
+	}
+}
+
+static void
+wrong_method(void)
+{
+	const struct wl_route *r;
+	char word[16];
+	int m;
+
+	for (r = wl_routes; r->path != NULL; r++)
+		for (m = 0; m < WL_METHOD_MAX; m++) {
+			bool served = m == (int)r->method ||
+			    m == WL_OPTIONS ||
+			    (m == WL_HEAD && r->method == WL_GET);
+
+			if (served) {
+				CU_ASSERT_PTR_EQUAL(find((enum wl_method)m,
+				    r->path), r);
+				snprintf(word, sizeof(word), "%s",
+				    wl_method_name((enum wl_method)m));
+				CU_ASSERT_PTR_NOT_NULL(strstr(allow, word));
+				continue;
+			}
+			CU_ASSERT_PTR_NULL(find((enum wl_method)m, r->path));
+			CU_ASSERT_EQUAL(err.code, WL_E_METHOD);
+		}
+	find(WL_DELETE, "/v1/usage");
+	CU_ASSERT_STRING_EQUAL(allow, "GET, HEAD, OPTIONS");
+	find(WL_GET, "/v1/embeddings");
+	CU_ASSERT_STRING_EQUAL(allow, "POST, OPTIONS");
+}
+
+int
+main(void)
+{
+	static const struct wl_test tests[] = {
+		{ "every row has the policy meant for it", rows },
+		{ "rows are in order", in_order },
+		{ "what is no route", unknown },
+		{ "methods, HEAD and OPTIONS", wrong_method },
+		{ NULL, NULL }
+	};
+	int status;
+
+	if ((arena = wl_arena_new(1 << 20)) == NULL)
+		return 1;
+	status = wl_tap_run("routes", tests);
+	wl_arena_free(arena);
+	return status;
+}

@@ -1,0 +1,473 @@
+/*
+ * The filter of streams: what passes, what is held, what is read, however the
+ * bytes are cut.
+ */
+#include "config.h"
+#include "lib/core/stream.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/arena.h"
+#include "tests/unit/tap.h"
+
+#define HEAD	"{\"id\":\"c-1\",\"object\":\"chat.completion.chunk\"," \
+		"\"created\":1,\"model\":\"m-1\",\"choices\":["
+#define ROLE	HEAD "{\"index\":0,\"delta\":{\"role\":\"assistant\"," \
+		"\"content\":\"\"},\"finish_reason\":null}]}"
+#define HELLO	HEAD "{\"index\":0,\"delta\":{\"content\":\"Hello, \"}," \
+		"\"finish_reason\":null}]}"
+#define WORLD	HEAD "{\"index\":0,\"delta\":{\"content\":\"w\xc3\xb6rld\"}," \
+		"\"finish_reason\":null}]}"
+#define STOP	HEAD "{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}"
+#define USAGE	HEAD "],\"usage\":{\"prompt_tokens\":9," \
+		"\"completion_tokens\":3,\"total_tokens\":12," \
+		"\"prompt_tokens_details\":{\"cached_tokens\":4}}}"
+#define EMPTY	HEAD "],\"usage\":null,\"prompt_filter_results\":[]}"
+#define FAIL	"{\"error\":{\"message\":\"overloaded\",\"code\":503}}"
+
+static struct wl_arena	*arena;
+static struct wl_ask	 ask;
+static struct wl_result	 res;
+static struct wl_buf	 out, last;
+static size_t		 calls, fail_after;
+
+static int
+collect(void *arg, const char *p, size_t len)
+{
+	(void)arg;
+	CU_ASSERT(len > 0);
+	if (fail_after != 0 && ++calls >= fail_after)
+		return -1;
+	wl_buf_add(&out, p, len);
+	return 0;
+}
+
+static void
+begin(struct wl_stream *s, bool hide)
+{
+	arena = wl_arena_new(1 << 20);
+	CU_ASSERT_FATAL(arena != NULL);
+	CU_ASSERT_EQUAL_FATAL(wl_result_init(&res, arena, 4096), 0);
+	memset(&ask, 0, sizeof(ask));
+	ask.stream = true;
+	calls = fail_after = 0;
+	wl_stream_init(s, &wl_provider_openai, &ask, hide, &res, collect,
+	    NULL);
+}
+
+static void
+end(struct wl_stream *s)
+{
+	wl_stream_free(s);
+	wl_buf_free(&out);
+	wl_buf_free(&last);
+	wl_arena_free(arena);
+}
+
+/*
+ * Feed bytes from AT to END in pieces of SIZE.
+ */
+static enum wl_stream_state
+feed(struct wl_stream *s, const char *p, size_t len, size_t size)
+{
+	enum wl_stream_state state = WL_STREAM_MORE;
+	size_t i, n;
+
+	for (i = 0; i < len; i += n) {
+		n = len - i < size ? len - i : size;
+		state = wl_stream_feed(s, p + i, n);
+		if (state == WL_STREAM_DONE || state == WL_STREAM_ERROR)
+			wl_buf_add(&last, s->last.p, s->last.len);
+	}
+	return state;
+}
+
+/*
+ * A stream, what passes, and what is left as its last event.
+ */
+struct fixture {
+	const char	*name;
+	bool		 hide;
+	const char	*in, *out, *last;
+};
+
+#define E(x)	"data: " x "\n\n"
+#define R(x)	"data: " x "\r\n\r\n"
+#define C(x)	"data: " x "\r\r"
+#define BODY	E(ROLE) E(HELLO) E(WORLD) E(STOP)
+
+static const struct fixture fixtures[] = {
+	{ "usage is hidden", true, BODY E(USAGE) E("[DONE]"), BODY,
+	    E("[DONE]") },
+	{ "usage is wanted", false, BODY E(USAGE) E("[DONE]"),
+	    BODY E(USAGE), E("[DONE]") },
+	{ "no usage", true, BODY E("[DONE]"), BODY, E("[DONE]") },
+	{ "CRLF", true, R(ROLE) R(HELLO) R(USAGE) R(WORLD) R("[DONE]"),
+	    R(ROLE) R(HELLO) R(WORLD), R("[DONE]") },
+	{ "CR", true, C(ROLE) C(HELLO) C(USAGE) C(WORLD) C("[DONE]"),
+	    C(ROLE) C(HELLO) C(WORLD), C("[DONE]") },
+	{ "CRLF, usage wanted", false, R(HELLO) R(USAGE) R("[DONE]"),
+	    R(HELLO) R(USAGE), R("[DONE]") },
+	{ "a BOM", true, "\xef\xbb\xbf" BODY E(USAGE) E("[DONE]"),
+	    "\xef\xbb\xbf" BODY, E("[DONE]") },
+	{ "comments", true, ": one\n\n" E(HELLO) ": two\n" E(USAGE)
+	    ": three\n" E("[DONE]"),
+	    ": one\n\n" E(HELLO) ": two\n" ": three\n", E("[DONE]") },
+	{ "comments, CRLF", true, ": one\r\n\r\n" R(HELLO) ": two\r\n" R(USAGE)
+	    ": three\r\n" R("[DONE]"),
+	    ": one\r\n\r\n" R(HELLO) ": two\r\n" ": three\r\n",
+	    R("[DONE]") },
+	{ "no space behind the colon", true, "data:" HELLO "\n\ndata:" USAGE
+	    "\n\ndata:[DONE]\n\n", "data:" HELLO "\n\n", "data:[DONE]\n\n" },
+	{ "other fields", true, "event: message\nid: 1\n" E(HELLO)
+	    "event: message\nid: 2\n" E(USAGE) "retry: 10\n\nid: 3\n"
+	    E("[DONE]"), "event: message\nid: 1\n" E(HELLO) "retry: 10\n\n",
+	    "id: 3\n" E("[DONE]") },
+	{ "a choice-less chunk passes", true, E(EMPTY) BODY E("[DONE]"),
+	    E(EMPTY) BODY, E("[DONE]") },
+	{ "usage with choices passes", true, E(HEAD "{\"index\":0,\"delta\":{}"
+	    "}],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":3}}")
+	    E("[DONE]"), E(HEAD "{\"index\":0,\"delta\":{}"
+	    "}],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":3}}"),
+	    E("[DONE]") },
+	{ "spaces in the JSON", true,
+	    E("{ \"choices\" : [ {\"index\": 0} ] }")
+	    E("{ \"choices\" : [ ] , \"usage\" : {\"prompt_tokens\":9,"
+	    "\"completion_tokens\":3} }") E("[DONE]"),
+	    E("{ \"choices\" : [ {\"index\": 0} ] }"), E("[DONE]") },
+	{ "usage before choices", true, E("{\"usage\":null,\"choices\":[{}]}")
+	    E("{\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":3},"
+	    "\"choices\":[]}") E("[DONE]"),
+	    E("{\"usage\":null,\"choices\":[{}]}"), E("[DONE]") },
+	{ "choices below the top are not choices", true,
+	    E("{\"x\":{\"choices\":[1]},\"y\":\"\\\"choices\\\":[2\","
+	    "\"choices\":[],\"usage\":{\"prompt_tokens\":9,"
+	    "\"completion_tokens\":3}}") E("[DONE]"), "", E("[DONE]") },
+	{ "data in several lines", true, "data: {\"choices\":\ndata: [{}]}\n\n"
+	    "data: {\"choices\":\ndata: [],\ndata: \"usage\":"
+	    "{\"prompt_tokens\":9,\"completion_tokens\":3}}\n\n" E("[DONE]"),
+	    "data: {\"choices\":\ndata: [{}]}\n\n", E("[DONE]") },
+	{ "two usages", true, BODY E(USAGE) E(USAGE) E("[DONE]"), BODY,
+	    E("[DONE]") },
+	{ "bytes behind the end", true, BODY E("[DONE]") E("more") ": x\n\n",
+	    BODY, E("[DONE]") },
+	{ "no JSON", true, E("hello") E("[1,2]") E("[DONE") E("[DONE]x")
+	    E("[DONE]"), E("hello") E("[1,2]") E("[DONE") E("[DONE]x"),
+	    E("[DONE]") },
+	{ "broken JSON", true, E("{\"choices\":") E("{]") E("{\"a\":\"\\")
+	    E("[DONE]"), E("{\"choices\":") E("{]") E("{\"a\":\"\\"),
+	    E("[DONE]") },
+	{ "an error within", true, E(HELLO) E(FAIL) E(WORLD), E(HELLO),
+	    E(FAIL) },
+	{ "an error within, usage wanted", false, E(HELLO) E(FAIL) E(WORLD),
+	    E(HELLO) E(FAIL), "" },
+	{ "an error first", false, E(FAIL) E(WORLD), "", E(FAIL) },
+	{ "names that only begin like data", true, "dat: x\ndatax: y\nd\n\n"
+	    "data\n\n" E(HELLO) E("[DONE]"), "dat: x\ndatax: y\nd\n\n"
+	    "data\n\n" E(HELLO), E("[DONE]") },
+	{ "many blank lines", true, "\n\n\n" E(HELLO) "\n\r\n\r\n" E(USAGE)
+	    "\n" E("[DONE]"), "\n\n\n" E(HELLO) "\n\r\n\r\n\n", E("[DONE]") },
+	{ "mixed line ends", true, C(HELLO) E(WORLD) R(USAGE) E(STOP)
+	    C("[DONE]"), C(HELLO) E(WORLD) E(STOP), C("[DONE]") },
+	{ "half a BOM", true, "\xef\xbb" "data: x\n\n" E("[DONE]"),
+	    "\xef\xbb" "data: x\n\n", E("[DONE]") },
+	{ "trailing space behind the mark", true, E(HELLO) E("[DONE] "),
+	    E(HELLO), E("[DONE] ") },
+};
+
+static bool
+is_same(const struct wl_buf *b, const char *want)
+{
+	return b->len == strlen(want) &&
+	    memcmp(b->len == 0 ? "" : b->p, want, b->len) == 0;
+}
+
+static void
+compare(const struct fixture *f, size_t at)
+{
+	if (is_same(&out, f->out) && is_same(&last, f->last))
+		return;
+	printf("# %s, cut at %zu:\n# out  %.*s\n# last %.*s\n", f->name, at,
+	    (int)out.len, out.len == 0 ? "" : out.p, (int)last.len,
+	    last.len == 0 ? "" : last.p);
+	CU_FAIL("wrong bytes");
+}
+
+static void
+whole(void)
+{
+	struct wl_stream s;
+	size_t i;
+
+	for (i = 0; i < sizeof(fixtures) / sizeof(fixtures[0]); i++) {
+		begin(&s, fixtures[i].hide);
+		(void)feed(&s, fixtures[i].in, strlen(fixtures[i].in),
+		    SIZE_MAX);
+		compare(&fixtures[i], 0);
+		end(&s);
+	}
+}
+
+static void
+every_split(void)
+{
+	const struct fixture *f;
+	struct wl_stream s;
+	size_t i, at, len;
+
+	for (i = 0; i < sizeof(fixtures) / sizeof(fixtures[0]); i++) {
+		f = &fixtures[i];
+		len = strlen(f->in);
+		for (at = 0; at <= len; at++) {
+			begin(&s, f->hide);
+			(void)feed(&s, f->in, at, SIZE_MAX);
+			(void)feed(&s, f->in + at, len - at, SIZE_MAX);
+			compare(f, at);
+			end(&s);
+		}
+	}
+}
+
+static void
+every_size(void)
+{
+	static const size_t sizes[] = { 1, 2, 3, 7, 64, 1000 };
+	const struct fixture *f;
+	struct wl_stream s;
+	size_t i, j;
+
+	for (i = 0; i < sizeof(fixtures) / sizeof(fixtures[0]); i++) {
+		f = &fixtures[i];
+		for (j = 0; j < sizeof(sizes) / sizeof(sizes[0]); j++) {
+			begin(&s, f->hide);
+			(void)feed(&s, f->in, strlen(f->in), sizes[j]);
+			compare(f, sizes[j]);
+			end(&s);
+		}
+	}
+}
+
+/*
+ * What is read is the same however the bytes are cut.
+ */
+static void
+figures(void)
+{
+	static const char in[] = BODY E(USAGE) E("[DONE]");
+	size_t size;
+	struct wl_stream s;
+
+	for (size = 1; size < 200; size++) {
+		begin(&s, true);
+		CU_ASSERT_EQUAL(feed(&s, in, sizeof(in) - 1, size),
+		    WL_STREAM_DONE);
+		CU_ASSERT_EQUAL(res.usage.input, 5);
+		CU_ASSERT_EQUAL(res.usage.cache_read, 4);
+		CU_ASSERT_EQUAL(res.usage.cache_write, -1);
+		CU_ASSERT_EQUAL(res.usage.output, 3);
+		CU_ASSERT_EQUAL(res.usage.reasoning, -1);
+		CU_ASSERT_EQUAL(res.usage.source, WL_U_PROVIDER);
+		CU_ASSERT_EQUAL(res.chunks, 4);
+		CU_ASSERT_EQUAL(res.output_bytes, 13);
+		CU_ASSERT(is_same(&res.text, "Hello, w\xc3\xb6rld"));
+		CU_ASSERT_STRING_EQUAL(res.response_id, "c-1");
+		CU_ASSERT_STRING_EQUAL(res.model_used, "m-1");
+		CU_ASSERT_STRING_EQUAL(res.finish_reason, "stop");
+		end(&s);
+	}
+}
+
+/*
+ * Byte by byte: an event is held only until its choices show, and then all of
+ * it leaves at once.
+ */
+static void
+nothing_held_back(void)
+{
+	static const char in[] = BODY;
+	const char *mark = "\"choices\":[{", *shown = NULL, *p;
+	struct wl_stream s;
+	size_t held;
+
+	begin(&s, true);
+	for (p = in; *p != '\0'; p++) {
+		CU_ASSERT_EQUAL(wl_stream_feed(&s, p, 1), WL_STREAM_MORE);
+		held = (size_t)(p + 1 - in) - out.len;
+		if (p > in && p[-1] == '\n' && *p == 'd')
+			shown = NULL;
+		if ((size_t)(p + 1 - in) >= strlen(mark) && memcmp(p + 1 -
+		    strlen(mark), mark, strlen(mark)) == 0)
+			shown = p;
+		CU_ASSERT(shown == NULL || held == 0);
+		CU_ASSERT(held < sizeof(HEAD) + 16);
+		CU_ASSERT_EQUAL(wl_stream_between(&s), shown == NULL ||
+		    (p[-1] == '\n' && *p == '\n'));
+	}
+	end(&s);
+	/* where usage is wanted, only what begins like the mark is held */
+	begin(&s, false);
+	CU_ASSERT_EQUAL(feed(&s, E(ROLE), sizeof(E(ROLE)) - 1, 1),
+	    WL_STREAM_MORE);
+	for (p = E(HELLO); *p != '\0'; p++) {
+		held = sizeof(E(ROLE)) - 1 + (size_t)(p - E(HELLO));
+		CU_ASSERT(held - out.len <= 6);
+		(void)wl_stream_feed(&s, p, 1);
+	}
+	CU_ASSERT_EQUAL(out.len, sizeof(E(ROLE) E(HELLO)) - 1);
+	end(&s);
+}
+
+/*
+ * A line of more than a megabyte goes through; what follows is still read.
+ */
+static void
+huge_line(void)
+{
+	static const char a[] = "data: " HEAD "{\"delta\":{\"content\":\"";
+	static const char b[] = "\"}}]}\n\n", c[] = E(USAGE) E("[DONE]");
+	size_t len = 1500000, i;
+	struct wl_stream s;
+	char block[1000];
+
+	memset(block, 'x', sizeof(block));
+	begin(&s, true);
+	(void)feed(&s, a, sizeof(a) - 1, SIZE_MAX);
+	CU_ASSERT_EQUAL(out.len, sizeof(a) - 1);
+	for (i = 0; i < len; i += sizeof(block)) {
+		CU_ASSERT_EQUAL(wl_stream_feed(&s, block, sizeof(block)),
+		    WL_STREAM_MORE);
+		CU_ASSERT_EQUAL(out.len, sizeof(a) - 1 + i + sizeof(block));
+	}
+	(void)feed(&s, b, sizeof(b) - 1, SIZE_MAX);
+	CU_ASSERT_EQUAL(out.len, sizeof(a) - 1 + len + sizeof(b) - 1);
+	CU_ASSERT_EQUAL(feed(&s, c, sizeof(c) - 1, SIZE_MAX),
+	    WL_STREAM_DONE);
+	CU_ASSERT_EQUAL(res.usage.output, 3);
+	CU_ASSERT(is_same(&last, E("[DONE]")));
+	CU_ASSERT(s.sse.line.cap <= WL_STREAM_EVENT + 1);
+	end(&s);
+}
+
+/*
+ * What stays undecided is held up to a bound only.
+ */
+static void
+hold_is_bounded(void)
+{
+	static const char a[] = "data: {\"x\":\"";
+	struct wl_stream s;
+	size_t i, most = 0;
+
+	begin(&s, true);
+	(void)feed(&s, a, sizeof(a) - 1, SIZE_MAX);
+	for (i = 0; i < 4 * WL_STREAM_HOLD; i++) {
+		(void)wl_stream_feed(&s, "y", 1);
+		if (sizeof(a) + i - out.len > most)
+			most = sizeof(a) + i - out.len;
+	}
+	CU_ASSERT_EQUAL(out.len, sizeof(a) - 1 + i);
+	CU_ASSERT(most <= WL_STREAM_HOLD);
+	CU_ASSERT(!wl_stream_between(&s));
+	end(&s);
+}
+
+static void
+ends_early(void)
+{
+	struct wl_stream s;
+
+	/* between two events */
+	begin(&s, true);
+	(void)feed(&s, BODY, sizeof(BODY) - 1, SIZE_MAX);
+	CU_ASSERT_EQUAL(wl_stream_end(&s), WL_STREAM_MORE);
+	CU_ASSERT(is_same(&out, BODY));
+	CU_ASSERT(wl_stream_between(&s));
+	end(&s);
+	/* within one: what was held goes out */
+	begin(&s, true);
+	(void)feed(&s, E(HELLO) "data: {\"id\":\"c", sizeof(E(HELLO)
+	    "data: {\"id\":\"c") - 1, SIZE_MAX);
+	CU_ASSERT(is_same(&out, E(HELLO)));
+	CU_ASSERT_EQUAL(wl_stream_end(&s), WL_STREAM_MORE);
+	CU_ASSERT(is_same(&out, E(HELLO) "data: {\"id\":\"c"));
+	CU_ASSERT(!wl_stream_between(&s));
+	end(&s);
+	/* in the last event */
+	begin(&s, true);
+	(void)feed(&s, E(HELLO) "data: [DONE]", sizeof(E(HELLO)
+	    "data: [DONE]") - 1, SIZE_MAX);
+	CU_ASSERT_EQUAL(wl_stream_end(&s), WL_STREAM_DONE);
+	CU_ASSERT_EQUAL(s.last.len, 12);
+	CU_ASSERT(is_same(&out, E(HELLO)));
+	end(&s);
+	/* in the usage */
+	begin(&s, true);
+	(void)feed(&s, E(HELLO) "data: " USAGE "\n", sizeof(E(HELLO) "data: "
+	    USAGE "\n") - 1, SIZE_MAX);
+	CU_ASSERT_EQUAL(wl_stream_end(&s), WL_STREAM_MORE);
+	CU_ASSERT(is_same(&out, E(HELLO)));
+	CU_ASSERT_EQUAL(res.usage.output, 3);
+	end(&s);
+	/* before anything */
+	begin(&s, true);
+	CU_ASSERT_EQUAL(wl_stream_end(&s), WL_STREAM_MORE);
+	CU_ASSERT_EQUAL(out.len, 0);
+	end(&s);
+}
+
+static void
+client_gone(void)
+{
+	struct wl_stream s;
+
+	begin(&s, true);
+	fail_after = 2;
+	CU_ASSERT_EQUAL(feed(&s, E(HELLO), sizeof(E(HELLO)) - 1, SIZE_MAX),
+	    WL_STREAM_MORE);
+	CU_ASSERT_EQUAL(feed(&s, E(WORLD) E("[DONE]"), sizeof(E(WORLD)
+	    E("[DONE]")) - 1, SIZE_MAX), WL_STREAM_GONE);
+	CU_ASSERT(is_same(&out, E(HELLO)));
+	end(&s);
+}
+
+static void
+first_error(void)
+{
+	struct wl_stream s;
+
+	begin(&s, false);
+	CU_ASSERT_EQUAL(feed(&s, E(FAIL), sizeof(E(FAIL)) - 1, 1),
+	    WL_STREAM_ERROR);
+	CU_ASSERT(!s.data_out);
+	CU_ASSERT_EQUAL(res.err.code, WL_E_UPSTREAM);
+	CU_ASSERT_STRING_EQUAL(res.err.msg, "overloaded");
+	CU_ASSERT_STRING_EQUAL(res.upstream_code, "503");
+	end(&s);
+	begin(&s, false);
+	(void)feed(&s, ": x\n\n" E(HELLO) E(FAIL), sizeof(": x\n\n" E(HELLO)
+	    E(FAIL)) - 1, 1);
+	CU_ASSERT(s.data_out);
+	end(&s);
+}
+
+int
+main(void)
+{
+	static const struct wl_test tests[] = {
+		{ "whole streams", whole },
+		{ "cut at every byte", every_split },
+		{ "pieces of every size", every_size },
+		{ "usage, text, ids", figures },
+		{ "nothing is held back", nothing_held_back },
+		{ "a line of 1.5 MB", huge_line },
+		{ "what is held is bounded", hold_is_bounded },
+		{ "streams that end early", ends_early },
+		{ "a client that has gone", client_gone },
+		{ "an error before any data", first_error },
+		{ NULL, NULL }
+	};
+
+	return wl_tap_run("stream", tests);
+}
