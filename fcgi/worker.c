@@ -36,6 +36,8 @@
 
 /* Waits that a wake or a signal ends are looked at again this often. */
 #define LONG_MS		((int64_t)3600 * 1000)
+/* Look again for a connection whose wake-up went to a process that died. */
+#define ACCEPT_MS	1000
 /* A connection that has not sent anything yet. */
 #define FRESH_MS	((int64_t)60 * 1000)
 /* The same, when we are stopping: its request may be on the way. */
@@ -397,15 +399,15 @@ accept_loop(void *arg)
 			continue;
 		}
 		got = wl_wait(w.listen_fd, EPOLLIN | EPOLLEXCLUSIVE,
-		    wl_mono() + LONG_MS);
+		    wl_mono() + ACCEPT_MS);
 		if (got > 0 && (got & EPOLLIN)) {
 			if (wl_worker.connections >= 2 * max + 64)
 				close_idlest();
 			accept_one();
-			/* one a turn: the other processes want some too */
-			wl_co_yield();
 		}
 	}
+	/* the only wake-up for a connection may have been ours */
+	accept_one();
 	w.acceptor = NULL;
 	wake(w.main);
 }
