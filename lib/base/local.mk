@@ -16,3 +16,11 @@ libwatchllm_a_SOURCES += \
 	lib/base/secret.c lib/base/secret.h \
 	lib/base/str.c lib/base/str.h \
 	lib/base/utf8.c lib/base/utf8.h
+
+# the scheduler
+libwatchllm_a_SOURCES += \
+	lib/base/co.c lib/base/co.h \
+	lib/base/loop.c lib/base/loop.h \
+	lib/base/offload.c \
+	lib/base/sched.h \
+	lib/base/wait.c lib/base/wait.h
