@@ -13,6 +13,7 @@ libwlfcgi_a_SOURCES = \
 	fcgi/master.c \
 	fcgi/operator.c fcgi/operator.h \
 	fcgi/os_fcgx.c fcgi/os_fcgx.h \
+	fcgi/program.c fcgi/program.h \
 	fcgi/prom.c fcgi/prom.h \
 	fcgi/record.c fcgi/record.h \
 	fcgi/routes.c \
@@ -22,3 +23,8 @@ libwlfcgi_a_SOURCES = \
 cgibin_PROGRAMS += watchllm.fcgi
 watchllm_fcgi_SOURCES = fcgi/watchllm_fcgi.c
 watchllm_fcgi_LDADD = libwlfcgi.a $(WL_LIBS) $(FCGI_LIBS)
+
+include $(srcdir)/fcgi/consumer.mk
+include $(srcdir)/fcgi/rollup.mk
+include $(srcdir)/fcgi/cli.mk
+include $(srcdir)/fcgi/doctor.mk

@@ -4,41 +4,23 @@
  */
 #include "config.h"
 
-#include <errno.h>
-#include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 
 #include "fcgi/listen.h"
+#include "fcgi/program.h"
 #include "fcgi/worker.h"
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
-#include "lib/base/log.h"
 
-#define PROGRAM		"watchllm.fcgi"
-#define SETTINGS_MAX	64
+#define PROGRAM	"watchllm.fcgi"
 
 enum action { RUN, CHECK, PRINT_CONFIG, PRINT_SAMPLE };
 
-/*
- * The command line, kept for SIGHUP.
- */
-static struct {
-	const char	*config;
-	const char	*settings[SETTINGS_MAX];
-	int		 n;
-	const char	*listen, *processes;
-	enum action	 action;
-} args;
-
-static void
-usage(FILE *f)
-{
-	fputs("Usage: " PROGRAM " [OPTION]...\n"
+static struct wl_program program = {
+	.name = PROGRAM,
+	.help = "Usage: " PROGRAM " [OPTION]...\n"
 	    "Serve WatchLLM's routes to a web server by FastCGI or CGI.\n"
 	    "\n"
 	    "Started by a web server, spawn-fcgi or systemd it takes the\n"
@@ -54,48 +36,33 @@ usage(FILE *f)
 	    "      --print-config    print the settings that hold\n"
 	    "      --print-sample    print a sample configuration\n"
 	    "      --help            show this help\n"
-	    "      --version         show the version\n", f);
-}
+	    "      --version         show the version\n",
+};
 
-static void
-add_setting(const char *s)
-{
-	if (args.n == SETTINGS_MAX) {
-		fprintf(stderr, PROGRAM ": more than %d settings\n",
-		    SETTINGS_MAX);
-		exit(2);
-	}
-	args.settings[args.n++] = s;
-}
+static struct {
+	const char	*listen, *processes;
+	enum action	 action;
+} args;
 
 static void
 parse(int argc, char **argv)
 {
 	static const struct option options[] = {
+		WL_PROGRAM_OPTIONS,
 		{ "check", no_argument, NULL, 'k' },
-		{ "config", required_argument, NULL, 'c' },
-		{ "help", no_argument, NULL, 'h' },
 		{ "listen", required_argument, NULL, 'l' },
 		{ "print-config", no_argument, NULL, 'p' },
 		{ "print-sample", no_argument, NULL, 'e' },
 		{ "processes", required_argument, NULL, 'n' },
-		{ "set", required_argument, NULL, 's' },
-		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 }
 	};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1)
 		switch (c) {
-		case 'c':
-			args.config = optarg;
-			break;
 		case 'e':
 			args.action = PRINT_SAMPLE;
 			break;
-		case 'h':
-			usage(stdout);
-			exit(0);
 		case 'k':
 			args.action = CHECK;
 			break;
@@ -108,20 +75,11 @@ parse(int argc, char **argv)
 		case 'p':
 			args.action = PRINT_CONFIG;
 			break;
-		case 's':
-			add_setting(optarg);
-			break;
-		case 'V':
-			puts(PROGRAM " " PACKAGE_VERSION);
-			exit(0);
 		default:
-			usage(stderr);
-			exit(2);
+			wl_program_option(&program, c, optarg);
 		}
-	if (optind < argc) {
-		usage(stderr);
-		exit(2);
-	}
+	if (optind < argc)
+		wl_program_misuse(&program);
 }
 
 static int
@@ -138,36 +96,17 @@ set(struct wl_conf *c, const char *name, const char *value, struct wl_err *e)
 static int
 load(struct wl_conf *c, struct wl_err *e)
 {
-	int i, rc;
+	int rc = 0;
 
-	if (wl_conf_load(c, args.config, e) == -1)
+	if (wl_program_load(&program, c, e) == -1)
 		return -1;
-	rc = 0;
-	for (i = 0; rc == 0 && i < args.n; i++)
-		rc = wl_conf_set(c, args.settings[i], e);
-	if (rc == 0 && args.listen != NULL)
+	if (args.listen != NULL)
 		rc = set(c, "listen", args.listen, e);
 	if (rc == 0 && args.processes != NULL)
 		rc = set(c, "processes", args.processes, e);
 	if (rc == -1)
 		wl_conf_free(c);
 	return rc;
-}
-
-/*
- * No core with keys in it, no new privileges, as many descriptors as allowed.
- */
-static void
-harden(void)
-{
-	struct rlimit none = { 0, 0 }, files;
-
-	setrlimit(RLIMIT_CORE, &none);
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
-	}
 }
 
 static bool
@@ -190,8 +129,7 @@ serve(struct wl_conf *conf)
 	if (conf->listen[0] != '\0')
 		return wl_master_run(conf, conf->listen,
 		    (int)conf->processes);
-	usage(stderr);
-	return 2;
+	wl_program_misuse(&program);
 }
 
 static int
@@ -225,13 +163,10 @@ main(int argc, char **argv)
 		wl_conf_print(&conf, stdout);
 	} else if (args.action == CHECK) {
 		puts("The configuration is valid.");
-	} else if (wl_log_open(conf.log_file, (enum wl_level)wl_log_level(
-	    conf.log_level), PROGRAM) == -1) {
-		fprintf(stderr, PROGRAM ": cannot open %s: %s\n",
-		    conf.log_file, strerror(errno));
+	} else if (wl_program_log(&program, &conf) == -1) {
 		status = 1;
 	} else {
-		harden();
+		wl_program_harden();
 		status = serve(&conf);
 	}
 	wl_conf_free(&conf);
