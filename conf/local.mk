@@ -35,5 +35,5 @@ systemdsystemunit_DATA = $(UNITS) conf/systemd/watchllm-rollup.timer
 endif
 AM_DISTCHECK_CONFIGURE_FLAGS = \
 	--with-systemdsystemunitdir=$$dc_install_base/lib/systemd/system
-EXTRA_DIST += check conf/packages.sh conf/private.sh
+EXTRA_DIST += check start conf/packages.sh conf/private.sh conf/web.sh
 nobase_dist_example_DATA += conf/watchllm.conf.sample

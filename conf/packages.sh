@@ -10,11 +10,16 @@ WL_TEST_PACKAGES=(apache2 clang fcgiwrap gdb git libapache2-mod-fcgid
 	libclang-rt-14-dev libcunit1-dev mandoc nginx nodejs npm procps
 	python3-venv python3-yaml spawn-fcgi strace valgrind xz-utils)
 
-# wl_packages WHAT: install what "start" or "test" needs and is not there.
+# wl_packages WHAT [WEB]: install what "start" (with web server WEB) or "test"
+# needs and is not there.
 wl_packages() {
 	local list=("${WL_BUILD_PACKAGES[@]}" "${WL_RUN_PACKAGES[@]}")
 	local missing=() p sudo=
 	[ "$1" = test ] && list+=("${WL_TEST_PACKAGES[@]}")
+	case ${2:-} in
+	nginx) list+=(nginx) ;;
+	apache) list+=(apache2) ;;
+	esac
 	for p in "${list[@]}"; do
 		case $p in
 		nodejs) command -v node >/dev/null && continue ;;

@@ -5,6 +5,7 @@
 
 # The unprivileged user that servers run as when we are root.
 WL_USER=${WL_USER:-watchllm}
+WL_CONF_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 wl_die() {
 	echo "$0: $*" >&2
@@ -36,25 +37,75 @@ wl_pg_bin() {
 	[ -n "$d" ] && echo "$d"
 }
 
-# wl_end PIDFILE [SECONDS]: end what the first line of PIDFILE names.
+# wl_started PID: when that process was started, in ticks since the boot.
+wl_started() {
+	local stat
+	{ read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
+	# the name, in brackets, may hold anything
+	set -- ${stat##*) }
+	echo "${20}"
+}
+
+# wl_pid PIDFILE: the process that it names, if it runs; a second line is its
+# wl_started, so that nobody takes a later process of that number for it.
+wl_pid() {
+	local pid='' since='' now
+	{ read -r pid; read -r since; } 2>/dev/null <"$1"
+	case $pid in ''|*[!0-9]*) return 1 ;; esac
+	now=$(wl_started "$pid") || return 1
+	[ -z "$since" ] || [ "$since" = "$now" ] || return 1
+	echo "$pid"
+}
+
+# wl_alive PIDFILE: whether that process runs.
+wl_alive() {
+	wl_pid "$1" >/dev/null
+}
+
+# wl_end PIDFILE [SECONDS]: end it.
 wl_end() {
 	local pid i
-	pid=$(head -n 1 "$1" 2>/dev/null) || return 0
-	case $pid in ''|*[!0-9]*) return 0 ;; esac
+	pid=$(wl_pid "$1") || return 0
 	kill -TERM "$pid" 2>/dev/null || return 0
 	for ((i = 0; i < ${2:-20} * 10; i++)); do
-		kill -0 "$pid" 2>/dev/null || return 0
+		wl_alive "$1" || return 0
 		sleep 0.1
 	done
 	kill -KILL "$pid" 2>/dev/null
 	return 0
 }
 
-# wl_alive PIDFILE: whether that process runs.
-wl_alive() {
+# wl_daemon DIR NAME COMMAND...: run it in a session of its own, its process
+# id in DIR/run and its output in DIR/log, unless it runs already.
+wl_daemon() {
+	local pidfile=$1/run/$2.pid log=$1/log/$2.log
+	wl_alive "$pidfile" && return 0
+	# the shell that writes the process id becomes the command
+	# shellcheck disable=SC2016
+	wl_as setsid --fork bash -c '. "$1"
+	    { echo $$; wl_started $$; } >"$2" && exec >>"$3" 2>&1 </dev/null
+	    shift 3; exec "$@"' bash "$WL_CONF_DIR/private.sh" "$pidfile" \
+	    "$log" "${@:3}"
+	wl_wait_for 50 wl_alive "$pidfile"
+}
+
+# wl_daemon_end DIR NAME: end it and what it started.
+wl_daemon_end() {
 	local pid
-	pid=$(head -n 1 "$1" 2>/dev/null) || return 1
-	[ -n "$pid" ] && kill -0 "$pid" 2>/dev/null
+	pid=$(wl_pid "$1/run/$2.pid") || return 0
+	wl_end "$1/run/$2.pid"
+	kill -KILL -- "-$pid" 2>/dev/null
+	rm -f "$1/run/$2.pid"
+}
+
+# wl_wait_for TENTHS COMMAND...: until it succeeds, or fail after so long.
+wl_wait_for() {
+	local i
+	for ((i = 0; i < $1; i++)); do
+		"${@:2}" && return 0
+		sleep 0.1
+	done
+	return 1
 }
 
 # wl_postgres_start DIR [fast]: a server with its data in DIR/pg and its
@@ -62,6 +113,7 @@ wl_alive() {
 wl_postgres_start() {
 	local dir=$1 bin fsync=on
 	bin=$(wl_pg_bin) || return 1
+	wl_as "$bin/pg_ctl" -D "$dir/pg" status >/dev/null 2>&1 && return 0
 	[ "${2:-}" = fast ] && fsync=off
 	wl_as mkdir -p "$dir/run" "$dir/log" || return 1
 	if [ ! -s "$dir/pg/PG_VERSION" ]; then
@@ -107,26 +159,32 @@ wl_logins_make() {
 	SQL
 }
 
-# wl_redis_start DIR [PORT]: append-only, no eviction; on a socket in DIR/run.
+# wl_redis_answers DIR
+wl_redis_answers() {
+	[ "$(wl_as redis-cli -s "$1/run/redis.sock" ping 2>/dev/null)" = PONG ]
+}
+
+# wl_redis_start DIR: append-only, no eviction; on a socket in DIR/run.
 wl_redis_start() {
-	local dir=$1 i
+	local dir=$1
+	wl_redis_answers "$dir" && return 0
 	wl_as mkdir -p "$dir/run" "$dir/redis" "$dir/log" || return 1
 	wl_as redis-server --port 0 --unixsocket "$dir/run/redis.sock" \
 	    --unixsocketperm 700 --dir "$dir/redis" --appendonly yes \
 	    --maxmemory-policy noeviction --daemonize yes \
 	    --pidfile "$dir/run/redis.pid" --logfile "$dir/log/redis.log" \
 	    >/dev/null || return 1
-	for ((i = 0; i < 100; i++)); do
-		[ "$(wl_as redis-cli -s "$dir/run/redis.sock" ping 2>/dev/null)" \
-		    = PONG ] && return 0
-		sleep 0.1
-	done
+	wl_wait_for 100 wl_redis_answers "$dir" && return 0
 	tail -n 5 "$dir/log/redis.log" >&2
 	return 1
 }
 
 # wl_redis_stop DIR
 wl_redis_stop() {
+	local pid
+	pid=$(wl_pid "$1/run/redis.pid") || return 0
+	# the file may be of another life of this machine
+	[ "$(cat "/proc/$pid/comm" 2>/dev/null)" = redis-server ] || return 0
 	wl_end "$1/run/redis.pid"
 }
 

@@ -27,7 +27,6 @@ PREFIX = Path(os.environ.get("WL_PREFIX", "/usr/local"))
 FAKE_LLM = os.environ.get("WL_FAKE_LLM", "fake_llm")
 USER = "watchllm"
 MOUNTS = ["nginx", "lighttpd", "spawn", "apache", "fcgid", "cgi"]
-MODULES = "/usr/lib/apache2/modules"
 
 
 def free_port() -> int:
@@ -56,19 +55,23 @@ def ids() -> dict:
     return {"user": p.pw_uid, "group": p.pw_gid, "extra_groups": []}
 
 
-def private(call: str, *args: str) -> None:
-    """A function of conf/private.sh."""
-    subprocess.run(
-        ["bash", "-c", '. "$1"; shift; "$@"', "private",
-         str(SOURCE / "conf/private.sh"), call, *args],
-        check=True, timeout=120, stdin=subprocess.DEVNULL)
+def shell(call: str, *args: str) -> str:
+    """What a function of conf/private.sh or conf/web.sh prints."""
+    # its output goes to a file: servers that it starts keep it open
+    with tempfile.TemporaryFile("w+") as out:
+        subprocess.run(
+            ["bash", "-c", '. "$1/private.sh"; . "$1/web.sh"; shift; "$@"', "shell",
+             str(SOURCE / "conf"), call, *args],
+            check=True, timeout=120, stdin=subprocess.DEVNULL, stdout=out)
+        out.seek(0)
+        return out.read()
 
 
 class Folder:
     """A temporary folder with a short path that the servers can enter."""
 
     def __init__(self) -> None:
-        private("wl_user")
+        shell("wl_user")
         self.path = Path(tempfile.mkdtemp(prefix="wl", dir="/tmp"))
         self.path.chmod(0o755)
         if os.geteuid() == 0:
@@ -94,18 +97,18 @@ class Stores:
         self.folder.make("run", "log", "spool")
 
     def start(self) -> "Stores":
-        private("wl_postgres_start", str(self.dir), "fast")
-        private("wl_database_make", str(self.dir))
-        private("wl_redis_start", str(self.dir))
+        shell("wl_postgres_start", str(self.dir), "fast")
+        shell("wl_database_make", str(self.dir))
+        shell("wl_redis_start", str(self.dir))
         self.write_conf({})
         self.cli("migrate")
-        private("wl_logins_make", str(self.dir))
+        shell("wl_logins_make", str(self.dir))
         self.cli("prices", "import", str(PREFIX / "share/watchllm/sql/seed/model_prices.csv"))
         return self
 
     def stop(self) -> None:
-        private("wl_redis_stop", str(self.dir))
-        private("wl_postgres_stop", str(self.dir))
+        shell("wl_redis_stop", str(self.dir))
+        shell("wl_postgres_stop", str(self.dir))
         self.folder.remove()
 
     # -- configuration and the command line
@@ -263,120 +266,14 @@ class Web:
 
     def __init__(self, mount: str, folder: Folder, conf: Path, fcgi_sock: Path,
                  base: str = "") -> None:
-        self.mount, self.folder, self.dir = mount, folder, folder.path
-        self.conf, self.sock, self.base = conf, fcgi_sock, base
         self.port = free_port()
         self.name = f"web-{mount}-{self.port}"
-        self.binary = str(PREFIX / "libexec/cgi-bin/watchllm.fcgi")
-        getattr(self, f"make_{mount}")()
+        self.args = shell(
+            "wl_web_make", mount, str(folder.path), self.name, str(self.port),
+            str(fcgi_sock), str(conf), str(PREFIX / "libexec/cgi-bin/watchllm.fcgi"),
+            str(PREFIX / "share/watchllm/htdocs"), base).splitlines()
+        self.daemon = Daemon(self.args, folder.path / f"log/{self.name}.log")
         wait_for(lambda: connects(self.port))
-
-    def sample(self, name: str) -> str:
-        """A sample of conf/ with its standing paths made those of the test."""
-        text = (SOURCE / "conf" / name).read_text()
-        for a, b in (("/run/watchllm/fcgi.sock", str(self.sock)),
-                     ("/run/watchllm/lighttpd.sock", f"{self.dir}/run/lighttpd-{self.port}.sock"),
-                     ("127.0.0.1:8080", f"127.0.0.1:{self.port}"),
-                     ("/usr/lib/cgi-bin/watchllm.fcgi", self.binary),
-                     ("/usr/lib/cgi-bin", str(Path(self.binary).parent)),
-                     ("/usr/share/watchllm/htdocs", str(PREFIX / "share/watchllm/htdocs")),
-                     ("/etc/watchllm/watchllm.conf", str(self.conf))):
-            text = text.replace(a, b)
-        if self.base:
-            text = text.replace("^/(", f"^{self.base}/(")
-        return text
-
-    def write(self, suffix: str, text: str) -> Path:
-        path = self.dir / f"{self.name}{suffix}"
-        path.write_text(text)
-        path.chmod(0o755 if suffix == ".fcgi" else 0o644)
-        return path
-
-    def run(self, *args: str, **env: str) -> None:
-        self.daemon = Daemon(list(args), self.dir / f"log/{self.name}.log", env)
-
-    def make_nginx(self) -> None:
-        self.folder.make(f"{self.name}.tmp")
-        t = f"{self.dir}/{self.name}.tmp"
-        main = self.write(".conf", f"""
-daemon off; worker_processes 1; pid {t}/pid; error_log {t}/error.log;
-events {{ worker_connections 8192; }}
-http {{
-    include /etc/nginx/mime.types; access_log off;
-    client_body_temp_path {t}/b; proxy_temp_path {t}/p; fastcgi_temp_path {t}/f;
-    uwsgi_temp_path {t}/u; scgi_temp_path {t}/s;
-{self.sample("nginx/watchllm.conf").replace("include fastcgi_params", "include /etc/nginx/fastcgi_params")}
-}}
-""")
-        self.run("nginx", "-c", str(main), "-e", f"{t}/error.log")
-
-    def make_lighttpd(self, sample: str = "lighttpd/watchllm.conf") -> None:
-        main = self.write(".conf", f"""
-server.bind = "127.0.0.1"
-server.port = {self.port}
-server.document-root = "{PREFIX}/share/watchllm/htdocs"
-server.max-connections = 4096
-server.max-fds = 16384
-index-file.names = ( "index.html" )
-mimetype.assign = ( ".html" => "text/html", ".js" => "text/javascript", ".css" => "text/css" )
-{self.sample(sample)}
-""")
-        self.run("lighttpd", "-D", "-f", str(main))
-
-    def make_spawn(self) -> None:
-        self.make_lighttpd("lighttpd/spawn.conf")
-
-    def apache(self, modules: str, body: str) -> None:
-        self.folder.make(f"{self.name}.d")
-        load = "".join(
-            f"LoadModule {m}_module {MODULES}/mod_{m}.so\n"
-            for m in ("mpm_event authz_core authn_core dir alias env setenvif mime " + modules).split())
-        main = self.write(".conf", f"""
-{load}
-ServerRoot {self.dir}
-DefaultRuntimeDir {self.dir}/{self.name}.d
-ServerName 127.0.0.1
-Listen 127.0.0.1:{self.port}
-PidFile {self.dir}/{self.name}.d/pid
-ErrorLog {self.dir}/log/{self.name}.error.log
-TypesConfig /etc/mime.types
-ThreadsPerChild 64
-MaxRequestWorkers 1024
-ServerLimit 16
-{body}
-""")
-        self.run("apache2", "-D", "FOREGROUND", "-f", str(main))
-
-    def make_apache(self) -> None:
-        self.apache("proxy proxy_fcgi", self.sample("apache/proxy_fcgi.conf"))
-
-    def docroot(self, htaccess: str) -> str:
-        """A site's folder as a shared host gives it: .htaccess and a wrapper."""
-        site = f"{self.name}.site"
-        self.folder.make(site)
-        wrapper = self.dir / site / "watchllm.fcgi"
-        wrapper.write_text(f"#!/bin/sh\nexec {self.binary} --config {self.conf}\n")
-        wrapper.chmod(0o755)
-        (self.dir / site / ".htaccess").write_text(self.sample(htaccess))
-        return f"""
-DocumentRoot {self.dir}/{site}
-<Directory {self.dir}/{site}>
-    AllowOverride All
-    Require all granted
-</Directory>
-"""
-
-    def make_fcgid(self) -> None:
-        self.folder.make(f"{self.name}.fcgid")
-        self.apache("rewrite fcgid", f"""
-FcgidIPCDir {self.dir}/{self.name}.fcgid
-FcgidProcessTableFile {self.dir}/{self.name}.fcgid/shm
-{self.sample("apache/fcgid.conf")}
-{self.docroot("apache/htaccess")}
-""")
-
-    def make_cgi(self) -> None:
-        self.apache("cgid", f"ScriptSock {self.dir}/{self.name}.cgisock\n" + self.sample("apache/cgi.conf"))
 
     def stop(self) -> None:
         self.daemon.stop()
