@@ -124,17 +124,17 @@ wl_postgres_start() {
 	wl_as "$bin/pg_ctl" -D "$dir/pg" -l "$dir/log/postgresql.log" -w -t 60 \
 	    -o "-c listen_addresses='' -c unix_socket_directories=$dir/run \
 	    -c unix_socket_permissions=0700 -c fsync=$fsync \
-	    -c timezone=UTC -c max_connections=200" start \
+	    -c timezone=UTC -c max_connections=300" start \
 	    >"$dir/log/pg_ctl.log" 2>&1 ||
 	    { tail -n 5 "$dir/log/postgresql.log" >&2; return 1; }
 }
 
-# wl_postgres_stop DIR
+# wl_postgres_stop DIR [MODE]
 wl_postgres_stop() {
 	local bin
 	bin=$(wl_pg_bin) || return 0
 	[ -s "$1/pg/postmaster.pid" ] || return 0
-	wl_as "$bin/pg_ctl" -D "$1/pg" -m fast -w -t 30 stop >/dev/null 2>&1
+	wl_as "$bin/pg_ctl" -D "$1/pg" -m "${2:-fast}" -w -t 30 stop >/dev/null 2>&1
 }
 
 # wl_database_make DIR: the database and a login for each role. The password
@@ -185,7 +185,29 @@ wl_redis_stop() {
 	pid=$(wl_pid "$1/run/redis.pid") || return 0
 	# the file may be of another life of this machine
 	[ "$(cat "/proc/$pid/comm" 2>/dev/null)" = redis-server ] || return 0
+	# a stopped one does not hear
+	kill -CONT "$pid" 2>/dev/null
 	wl_end "$1/run/redis.pid"
+}
+
+# wl_stores_start DIR: both, empty and for tests; they end, and DIR with them,
+# should the process that asked for them (or WL_OWNER) be gone.
+wl_stores_start() {
+	wl_user && mkdir -p "$1" && chmod 755 "$1" || return 1
+	[ "$(id -u)" != 0 ] || chown "$WL_USER:" "$1" || return 1
+	setsid --fork bash -c '. "$1"
+	    while kill -0 "$2" && [ -d "$3" ]; do sleep 1; done
+	    wl_stores_stop "$3"' bash "$WL_CONF_DIR/private.sh" \
+	    "${WL_OWNER:-$$}" "$1" >/dev/null 2>&1 </dev/null
+	wl_postgres_start "$1" fast && wl_database_make "$1" &&
+	    wl_redis_start "$1"
+}
+
+# wl_stores_stop DIR: end them and remove DIR.
+wl_stores_stop() {
+	wl_redis_stop "$1"
+	wl_postgres_stop "$1" immediate
+	rm -rf "$1"
 }
 
 # wl_free_port: a TCP port of loopback that nobody listens on now.

@@ -61,6 +61,5 @@ include $(srcdir)/tests/db/local.mk
 include $(srcdir)/tests/fuzz/local.mk
 include $(srcdir)/tests/gdb/local.mk
 include $(srcdir)/tests/lint/local.mk
-EXTRA_DIST += tests/lib/private_pg.sh
 TESTS += tests/db/test_database.py
 EXTRA_DIST += tests/db/test_database.py tests/lib/pg.py

@@ -62,7 +62,8 @@ def shell(call: str, *args: str) -> str:
         subprocess.run(
             ["bash", "-c", '. "$1/private.sh"; . "$1/web.sh"; shift; "$@"', "shell",
              str(SOURCE / "conf"), call, *args],
-            check=True, timeout=120, stdin=subprocess.DEVNULL, stdout=out)
+            check=True, timeout=120, stdin=subprocess.DEVNULL, stdout=out,
+            env={**os.environ, "WL_OWNER": str(os.getpid())})
         out.seek(0)
         return out.read()
 
@@ -97,9 +98,7 @@ class Stores:
         self.folder.make("run", "log", "spool")
 
     def start(self) -> "Stores":
-        shell("wl_postgres_start", str(self.dir), "fast")
-        shell("wl_database_make", str(self.dir))
-        shell("wl_redis_start", str(self.dir))
+        shell("wl_stores_start", str(self.dir))
         self.write_conf({})
         self.cli("migrate")
         shell("wl_logins_make", str(self.dir))
@@ -107,9 +106,7 @@ class Stores:
         return self
 
     def stop(self) -> None:
-        shell("wl_redis_stop", str(self.dir))
-        shell("wl_postgres_stop", str(self.dir))
-        self.folder.remove()
+        shell("wl_stores_stop", str(self.dir))
 
     # -- configuration and the command line
 

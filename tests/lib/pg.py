@@ -8,10 +8,11 @@ with Server() as pg:
 import atexit
 import os
 import subprocess
+import tempfile
 import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PRIVATE = os.path.join(HERE, "private_pg.sh")
+PRIVATE = os.path.join(HERE, "..", "..", "conf", "private.sh")
 APPLY = os.path.join(HERE, "..", "db", "apply.sh")
 SEP = "\x1f"
 
@@ -20,15 +21,21 @@ class Error(Exception):
     """What the server said."""
 
 
+def private(call: str, *args: str) -> None:
+    """A function of conf/private.sh."""
+    subprocess.run(["bash", "-c", '. "$1"; shift; "$@"', "private", PRIVATE,
+                    call, *args], check=True, timeout=120,
+                   env=dict(os.environ, WL_OWNER=str(os.getpid())),
+                   stdin=subprocess.DEVNULL)
+
+
 class Server:
     """A server in a temporary directory; ends with the test."""
 
-    def __init__(self, *settings: str) -> None:
-        env = dict(os.environ, PRIVATE_PG_OWNER=str(os.getpid()))
-        self.dir = subprocess.run(
-            [PRIVATE, "start", *settings], env=env, check=True, timeout=90,
-            stdout=subprocess.PIPE, text=True).stdout.strip()
+    def __init__(self) -> None:
+        self.dir = tempfile.mkdtemp(prefix="wlst", dir="/tmp")
         atexit.register(self.stop)
+        private("wl_stores_start", self.dir)
 
     def __enter__(self) -> "Server":
         return self
@@ -38,12 +45,11 @@ class Server:
 
     def stop(self) -> None:
         if self.dir:
-            subprocess.run([PRIVATE, "stop", self.dir], timeout=60,
-                           check=False)
+            private("wl_stores_stop", self.dir)
             self.dir = ""
 
     def url(self, db: str = "postgres", user: str = "postgres") -> str:
-        return f"postgresql:///{db}?host={self.dir}&user={user}"
+        return f"postgresql:///{db}?host={self.dir}/run&user={user}"
 
     def migrate(self, db: str = "postgres", user: str = "postgres",
                 folder: str = "") -> subprocess.CompletedProcess:
