@@ -24,7 +24,7 @@ cgibin_PROGRAMS += watchllm.fcgi
 watchllm_fcgi_SOURCES = fcgi/watchllm_fcgi.c
 watchllm_fcgi_LDADD = libwlfcgi.a $(WL_LIBS) $(FCGI_LIBS)
 
+include $(srcdir)/fcgi/cli.mk
 include $(srcdir)/fcgi/consumer.mk
 include $(srcdir)/fcgi/rollup.mk
-include $(srcdir)/fcgi/cli.mk
 include $(srcdir)/fcgi/doctor.mk

@@ -1,0 +1,244 @@
+/*
+ * Arguments, failures and stores of the command line's commands.
+ */
+#include "config.h"
+
+#include "fcgi/cli.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/arena.h"
+#include "lib/base/num.h"
+#include "lib/base/str.h"
+#include "lib/store/pg.h"
+#include "lib/store/redis.h"
+
+/* ---- failures ---------------------------------------------------------- */
+
+static void __attribute__((format(printf, 3, 0)))
+complain(struct wl_cli *cli, const char *word, const char *fmt, va_list ap)
+{
+	/* what came before it is seen before it */
+	fflush(stdout);
+	fprintf(stderr, "%s: %s", cli->program->name, word);
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+}
+
+int
+wl_cli_misuse(struct wl_cli *cli, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	complain(cli, "", fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "\n%s", cli->command->help);
+	return WL_EXIT_MISUSE;
+}
+
+int
+wl_cli_failf(struct wl_cli *cli, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	complain(cli, "", fmt, ap);
+	va_end(ap);
+	return WL_EXIT_FAILED;
+}
+
+void
+wl_cli_warn(struct wl_cli *cli, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	complain(cli, "warning: ", fmt, ap);
+	va_end(ap);
+}
+
+int
+wl_cli_fail(struct wl_cli *cli, const struct wl_err *e)
+{
+	if (e->detail[0] == '\0')
+		return wl_cli_failf(cli, "%s", e->msg);
+	return wl_cli_failf(cli, "%s (%s)", e->msg, e->detail);
+}
+
+/* ---- arguments --------------------------------------------------------- */
+
+int
+wl_cli_sub(struct wl_cli *cli, const struct wl_cli_sub *subs, int argc,
+    char **argv)
+{
+	const struct wl_cli_sub *s;
+
+	if (argc < 2)
+		return wl_cli_misuse(cli, "%s what?", cli->command->name);
+	for (s = subs; s->name != NULL; s++)
+		if (strcmp(s->name, argv[1]) == 0)
+			return s->fn(cli, argc - 1, argv + 1);
+	return wl_cli_misuse(cli, "%s %s: no such command",
+	    cli->command->name, argv[1]);
+}
+
+static bool
+one_of(const char *words, const char *s)
+{
+	struct wl_str rest = wl_str_of(words);
+
+	while (rest.p != NULL)
+		if (wl_str_eq(wl_str_cut(&rest, '|'), s))
+			return true;
+	return false;
+}
+
+static int
+take_value(struct wl_cli *cli, const struct wl_cli_opt *o, const char *v)
+{
+	bool limit = o->type == WL_O_LIMIT;
+
+	switch (o->type) {
+	case WL_O_FLAG:
+		*(bool *)o->to = true;
+		return 0;
+	case WL_O_INT:
+	case WL_O_LIMIT:
+		if (limit && strcmp(v, "none") == 0) {
+			*(int64_t *)o->to = WL_CLI_NONE;
+			return 0;
+		}
+		if (wl_num_parse(v, strlen(v), o->min, o->max,
+		    (int64_t *)o->to) == 0)
+			return 0;
+		wl_cli_misuse(cli, "--%s %s: a number from %lld to %lld%s is "
+		    "wanted", o->name, v, (long long)o->min,
+		    (long long)o->max, limit ? ", or none," : "");
+		return -1;
+	case WL_O_TEXT:
+		*(const char **)o->to = v;
+		if (v[0] != '\0')
+			return 0;
+		wl_cli_misuse(cli, "--%s: empty", o->name);
+		return -1;
+	case WL_O_WORD:
+		*(const char **)o->to = v;
+		if (one_of(o->words, v))
+			return 0;
+		wl_cli_misuse(cli, "--%s %s: one of %s is wanted", o->name, v,
+		    o->words);
+		return -1;
+	}
+	return -1;
+}
+
+static const struct wl_cli_opt *
+find_option(const struct wl_cli_opt *opts, struct wl_str name)
+{
+	for (; opts != NULL && opts->name != NULL; opts++)
+		if (wl_str_eq(name, opts->name))
+			return opts;
+	return NULL;
+}
+
+/*
+ * The option at argv[0].  Returns how many arguments it took, or -1.
+ */
+static int
+take_option(struct wl_cli *cli, char **argv, const struct wl_cli_opt *opts)
+{
+	struct wl_str value = wl_str_of(argv[0] + 2);
+	struct wl_str name = wl_str_cut(&value, '=');
+	const struct wl_cli_opt *o = find_option(opts, name);
+	bool flag;
+
+	if (o == NULL && wl_str_eq(name, "json") && value.p == NULL) {
+		cli->out.json = true;
+		return 1;
+	}
+	if (o == NULL) {
+		wl_cli_misuse(cli, "unknown option --%.*s", (int)name.len,
+		    name.p);
+		return -1;
+	}
+	flag = o->type == WL_O_FLAG;
+	if (flag ? value.p != NULL : value.p == NULL && argv[1] == NULL) {
+		wl_cli_misuse(cli, "--%s takes %s value", o->name,
+		    flag ? "no" : "a");
+		return -1;
+	}
+	if (take_value(cli, o, flag ? NULL :
+	    value.p != NULL ? value.p : argv[1]) == -1)
+		return -1;
+	return flag || value.p != NULL ? 1 : 2;
+}
+
+int
+wl_cli_args(struct wl_cli *cli, int argc, char **argv,
+    const struct wl_cli_opt *opts, int min, int max)
+{
+	int i = 1, n = 0, took;
+	bool only = false;	/* operands from here on */
+
+	while (i < argc) {
+		if (only || argv[i][0] != '-' || argv[i][1] == '\0') {
+			argv[++n] = argv[i++];
+		} else if (strcmp(argv[i], "--") == 0) {
+			only = true;
+			i++;
+		} else if (argv[i][1] != '-') {
+			wl_cli_misuse(cli, "unknown option %s", argv[i]);
+			return -1;
+		} else {
+			took = take_option(cli, &argv[i], opts);
+			if (took == -1)
+				return -1;
+			i += took;
+		}
+	}
+	if (n >= min && n <= max)
+		return n;
+	wl_cli_misuse(cli, n < min ? "%s: something is missing" :
+	    "%s: too many arguments", argv[0]);
+	return -1;
+}
+
+/* ---- configuration and stores ------------------------------------------ */
+
+int
+wl_cli_conf(struct wl_cli *cli, struct wl_err *e)
+{
+	if (cli->conf != NULL)
+		return 0;
+	if (wl_program_load(cli->program, &cli->loaded, e) == -1)
+		return -1;
+	cli->conf = &cli->loaded;
+	return 0;
+}
+
+int
+wl_cli_stores(struct wl_cli *cli, struct wl_err *e)
+{
+	if (cli->stores)
+		return 0;
+	if (wl_pg_open(cli->conf, e) == -1)
+		return -1;
+	if (wl_redis_open(cli->conf, e) == -1) {
+		wl_pg_close();
+		return -1;
+	}
+	cli->stores = true;
+	return 0;
+}
+
+int
+wl_cli_flush(struct wl_cli *cli)
+{
+	if (wl_out_flush(&cli->out, stdout) == 0)
+		return WL_EXIT_OK;
+	return wl_cli_failf(cli, "standard output: %s", strerror(errno));
+}
