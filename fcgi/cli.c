@@ -100,14 +100,14 @@ one_of(const char *words, const char *s)
 static int
 take_value(struct wl_cli *cli, const struct wl_cli_opt *o, const char *v)
 {
-	bool limit = o->type == WL_O_LIMIT;
+	bool limit = o->type == WL_ARG_LIMIT;
 
 	switch (o->type) {
-	case WL_O_FLAG:
+	case WL_ARG_FLAG:
 		*(bool *)o->to = true;
 		return 0;
-	case WL_O_INT:
-	case WL_O_LIMIT:
+	case WL_ARG_INT:
+	case WL_ARG_LIMIT:
 		if (limit && strcmp(v, "none") == 0) {
 			*(int64_t *)o->to = WL_CLI_NONE;
 			return 0;
@@ -119,13 +119,13 @@ take_value(struct wl_cli *cli, const struct wl_cli_opt *o, const char *v)
 		    "wanted", o->name, v, (long long)o->min,
 		    (long long)o->max, limit ? ", or none," : "");
 		return -1;
-	case WL_O_TEXT:
+	case WL_ARG_TEXT:
 		*(const char **)o->to = v;
 		if (v[0] != '\0')
 			return 0;
 		wl_cli_misuse(cli, "--%s: empty", o->name);
 		return -1;
-	case WL_O_WORD:
+	case WL_ARG_WORD:
 		*(const char **)o->to = v;
 		if (one_of(o->words, v))
 			return 0;
@@ -165,7 +165,7 @@ take_option(struct wl_cli *cli, char **argv, const struct wl_cli_opt *opts)
 		    name.p);
 		return -1;
 	}
-	flag = o->type == WL_O_FLAG;
+	flag = o->type == WL_ARG_FLAG;
 	if (flag ? value.p != NULL : value.p == NULL && argv[1] == NULL) {
 		wl_cli_misuse(cli, "--%s takes %s value", o->name,
 		    flag ? "no" : "a");

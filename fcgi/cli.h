@@ -65,11 +65,11 @@ int wl_cli_sub(struct wl_cli *cli, const struct wl_cli_sub *subs, int argc,
  * says and keeps its value when the option is not given.
  */
 enum wl_cli_type {
-	WL_O_FLAG,	/* bool: becomes true */
-	WL_O_INT,	/* int64_t within MIN..MAX */
-	WL_O_LIMIT,	/* the same, or "none": WL_CLI_NONE */
-	WL_O_TEXT,	/* const char *: not empty */
-	WL_O_WORD	/* const char *: one of WORDS, "a|b" */
+	WL_ARG_FLAG,	/* bool: becomes true */
+	WL_ARG_INT,	/* int64_t within MIN..MAX */
+	WL_ARG_LIMIT,	/* the same, or "none": WL_CLI_NONE */
+	WL_ARG_TEXT,	/* const char *: not empty */
+	WL_ARG_WORD	/* const char *: one of WORDS, "a|b" */
 };
 #define WL_CLI_UNSET	INT64_MIN	/* to begin a number with */
 #define WL_CLI_NONE	(INT64_MIN + 1)

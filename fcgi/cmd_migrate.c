@@ -51,9 +51,9 @@ wl_cmd_migrate(struct wl_cli *cli, int argc, char **argv)
 	bool dry = false;
 	const char *dir = NULL;
 	const struct wl_cli_opt opts[] = {
-		{ "dir", WL_O_TEXT, &dir, 0, 0, NULL },
-		{ "dry-run", WL_O_FLAG, &dry, 0, 0, NULL },
-		{ NULL, WL_O_FLAG, NULL, 0, 0, NULL }
+		{ "dir", WL_ARG_TEXT, &dir, 0, 0, NULL },
+		{ "dry-run", WL_ARG_FLAG, &dry, 0, 0, NULL },
+		{ NULL, WL_ARG_FLAG, NULL, 0, 0, NULL }
 	};
 	struct told told = { &cli->out, 0 };
 	struct wl_err e = { 0 };
