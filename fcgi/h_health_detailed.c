@@ -366,8 +366,12 @@ is_fresh(void)
 int
 wl_h_health_detailed_get(struct wl_ctx *ctx)
 {
-	int64_t deadline = wl_mono() + WAIT_MS;
+	int64_t deadline = wl_mono() + WAIT_MS, seconds, every;
 
+	if (wl_h_health_pace(ctx, &seconds, &every) == -1)
+		return -1;
+	if (wl_h_health_wants_stream(ctx))
+		return wl_h_health_stream(ctx, seconds, every);
 	while (kept.running && wl_mono() < deadline)
 		if (wl_sleep(LOOK_MS) == -1)
 			break;
