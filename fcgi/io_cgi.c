@@ -270,7 +270,7 @@ wl_io_cgi_open(int in, int out)
 	/* a second descriptor, since OUT itself is waited for */
 	cgi.out_watch = fcntl(out, F_DUPFD_CLOEXEC, 3);
 	if (cgi.out_watch != -1 &&
-	    wl_watch(cgi.out_watch, EPOLLRDHUP, on_out_error, NULL) == -1) {
+	    wl_watch(cgi.out_watch, 0, on_out_error, NULL) == -1) {
 		close(cgi.out_watch);
 		cgi.out_watch = -1;
 	}
