@@ -57,6 +57,7 @@ tests/e2e/test_fake_llm.log: tests/fake_llm/fake_llm$(EXEEXT)
 EXTRA_DIST += tests/e2e/stack.py tests/e2e/test_mounts.py
 TESTS += tests/db/test_schema.sh
 EXTRA_DIST += tests/db/apply.sh tests/db/test_schema.sh
+include $(srcdir)/tests/bench/local.mk
 include $(srcdir)/tests/db/local.mk
 include $(srcdir)/tests/fuzz/local.mk
 include $(srcdir)/tests/gdb/local.mk

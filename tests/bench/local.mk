@@ -1,5 +1,6 @@
 # Measurements: "make install bench" (docs/PERFORMANCE.md). Not part of check.
-EXTRA_DIST += tests/bench/post.lua tests/bench/run
+EXTRA_DIST += tests/bench/calls.py tests/bench/post.lua tests/bench/rig.py \
+	tests/bench/run tests/bench/streams.py
 
 EXTRA_PROGRAMS += tests/bench/sse_load tests/bench/three_trips
 tests_bench_sse_load_SOURCES = tests/bench/sse_load.c
@@ -11,9 +12,9 @@ tests_bench_three_trips_LDFLAGS = $(AM_LDFLAGS) \
 tests_bench_three_trips_LDADD = libwlfcgi.a $(WL_LIBS) $(FCGI_LIBS)
 CLEANFILES += tests/bench/sse_load$(EXEEXT) tests/bench/three_trips$(EXEEXT)
 
-BENCH_PROGRAMS = tests/bench/sse_load tests/bench/three_trips \
+BENCH_FILES = tests/bench/sse_load tests/bench/three_trips \
 	tests/fake_llm/fake_llm
-bench: $(BENCH_PROGRAMS)
+bench: $(BENCH_FILES)
 	WL_PREFIX='$(prefix)' WL_SOURCE='$(top_srcdir)' WL_BUILD=. \
 	    $(PYTHON3) $(srcdir)/tests/bench/run $(BENCH_FLAGS)
 .PHONY: bench

@@ -1,0 +1,256 @@
+"""What the measurements run on: private stores, the scripted upstream, workers,
+and nginx with one location for each target, all on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import resource
+import secrets
+import shutil
+import statistics
+import string
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+SOURCE = Path(os.environ.get("WL_SOURCE", Path(__file__).resolve().parents[2])).resolve()
+BUILD = Path(os.environ.get("WL_BUILD", ".")).resolve()
+os.environ.setdefault("WL_FAKE_LLM", str(BUILD / "tests/fake_llm/fake_llm"))
+os.environ["WL_SOURCE"] = str(SOURCE)
+sys.path.insert(0, str(SOURCE / "tests/e2e"))
+
+import stack  # noqa: E402
+
+SSE_LOAD = str(BUILD / "tests/bench/sse_load")
+GATE = str(BUILD / "watchllm.fcgi")
+THREE_TRIPS = str(BUILD / "tests/bench/three_trips")
+MODEL = "gpt-4o-mini"
+FILES = min(65536, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+
+
+def base62(n: int, width: int) -> str:
+    digits = string.digits + string.ascii_uppercase + string.ascii_lowercase
+    out = ""
+    for _ in range(width):
+        n, d = divmod(n, 62)
+        out = digits[d] + out
+    return out
+
+
+def make_key() -> str:
+    """An API key, as lib/core/key.c makes one."""
+    letters = string.ascii_letters + string.digits
+    random = "".join(secrets.choice(letters) for _ in range(32))
+    return "lgw_proj_" + random + base62(zlib.crc32(random.encode()), 6)
+
+
+class Stores(stack.Stores):
+    """The stores of the end-to-end tests, with an unlimited project."""
+
+    def start(self) -> Stores:
+        stack.shell("wl_postgres_start", str(self.dir), "fast")
+        stack.shell("wl_database_make", str(self.dir))
+        stack.shell("wl_redis_start", str(self.dir))
+        self.write_conf({})
+        subprocess.run([str(SOURCE / "tests/db/apply.sh"), self.url("owner")],
+                       check=True, stdout=subprocess.DEVNULL, **stack.ids())
+        stack.shell("wl_logins_make", str(self.dir))
+        return self
+
+    def unlimited(self, provider: str) -> str:
+        """The key of a project that no limit stops."""
+        key = make_key()
+        digest = hashlib.sha256(key.encode()).hexdigest()
+        self.sql(f"""
+            INSERT INTO watchllm.plan (id, name, requests_per_minute, requests_per_month,
+                concurrent_requests)
+                VALUES ('bench', 'Bench', 100000000, 1000000000, 100000)
+                ON CONFLICT DO NOTHING;
+            WITH p AS (INSERT INTO watchllm.project (name, plan_id, default_provider)
+                VALUES ('bench', 'bench', '{provider}') RETURNING id)
+            INSERT INTO watchllm.api_key (project_id, hash, prefix, kind)
+                SELECT id, '\\x{digest}', '{key[9:15]}', 'proj' FROM p""", "postgres")
+        return key
+
+    def provider(self, name: str, base: str) -> None:
+        self.sql(f"""
+            INSERT INTO watchllm.provider (id, name, base_url, auth, key_required,
+                allow_private) VALUES ('{name}', '{name}', '{base}', 'none', false, true);
+            """, "postgres")
+
+
+NGINX = """
+daemon off;
+worker_processes {workers};
+worker_rlimit_nofile {files};
+pid {d}/nginx/pid;
+error_log {d}/nginx/error.log;
+events {{ worker_connections 16384; }}
+http {{
+access_log off;
+client_body_temp_path {d}/nginx/body;
+proxy_temp_path {d}/nginx/proxy;
+fastcgi_temp_path {d}/nginx/fastcgi;
+uwsgi_temp_path {d}/nginx/uwsgi;
+scgi_temp_path {d}/nginx/scgi;
+upstream fake {{ server {fake}; keepalive 128; keepalive_requests 1000000; }}
+server {{
+    listen 127.0.0.1:{port};
+    keepalive_requests 10000000;
+    location / {{
+        proxy_pass http://fake;
+        proxy_http_version 1.1;
+        proxy_set_header Connection "";
+        proxy_buffering off;
+    }}
+}}
+{gates}
+}}
+"""
+
+
+class Rig:
+    """Everything that a measurement needs; ended by stop()."""
+
+    def __init__(self, processes: int = 0) -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
+        self.closing: list = []
+        self.stores = Stores()
+        self.dir = self.stores.dir
+        self.processes = processes or os.cpu_count() or 1
+        self.gates: dict[str, stack.Daemon] = {}
+        try:
+            self.stores.start()
+            self.fake = stack.FakeLLM(self.stores.folder, "--ledger-keep", "1000")
+            self.closing.append(self.fake)
+            self.stores.provider("fake", self.fake.base)
+            self.key = self.stores.unlimited("fake")
+            self.binaries = {"gate": GATE, "three": THREE_TRIPS}
+            self.ports = {"direct": self.fake.port, "proxy": stack.free_port(),
+                          "gate": stack.free_port(), "three": stack.free_port()}
+            for name in self.binaries:
+                self.start_gate(name)
+            self.start_nginx()
+            self.lighttpd: stack.Web | None = None
+        except BaseException:
+            self.stop()
+            raise
+
+    def conf(self, name: str) -> Path:
+        self.stores.folder.make(f"spool-{name}")
+        return self.stores.write_conf({
+            "spool_dir": f"{self.dir}/spool-{name}", "host_name": f"bench-{name}",
+            "spool_max": "8g", "log_file": f"{self.dir}/log/{name}.log"}, f"{name}.conf")
+
+    def sock(self, name: str) -> Path:
+        return self.dir / f"run/{name}.sock"
+
+    def start_gate(self, name: str) -> None:
+        self.sock(name).unlink(missing_ok=True)
+        self.gates[name] = stack.Daemon(
+            [self.binaries[name], "--config", str(self.conf(name)),
+             "--listen", f"unix:{self.sock(name)}", "--processes", str(self.processes)],
+            self.dir / f"log/{name}.err")
+        stack.wait_for(self.sock(name).exists)
+
+    def restart_gate(self, name: str) -> None:
+        self.gates.pop(name).stop()
+        self.start_gate(name)
+
+    def sample(self, name: str) -> str:
+        text = (SOURCE / "conf/nginx/watchllm.conf").read_text()
+        for a, b in (("upstream watchllm", f"upstream {name}"),
+                     ("fastcgi_pass watchllm", f"fastcgi_pass {name}"),
+                     ("/run/watchllm/fcgi.sock", str(self.sock(name))),
+                     ("127.0.0.1:8080;", f"127.0.0.1:{self.ports[name]};"
+                      " keepalive_requests 10000000;"),
+                     ("include fastcgi_params", "include /etc/nginx/fastcgi_params")):
+            if a not in text:
+                raise SystemExit(f"conf/nginx/watchllm.conf has no {a!r} any more")
+            text = text.replace(a, b)
+        return text
+
+    def start_nginx(self) -> None:
+        self.stores.folder.make("nginx")
+        main = self.dir / "nginx.conf"
+        main.write_text(NGINX.format(
+            workers=os.cpu_count(), files=FILES, d=self.dir, port=self.ports["proxy"],
+            fake=f"127.0.0.1:{self.fake.port}",
+            gates="\n".join(self.sample(n) for n in self.binaries)))
+        self.nginx = stack.Daemon(
+            ["nginx", "-c", str(main), "-e", f"{self.dir}/nginx/error.log"],
+            self.dir / "log/nginx.log")
+        self.closing.append(self.nginx)
+        for name in ("proxy", *self.binaries):
+            stack.wait_for(lambda p=self.ports[name]: stack.connects(p))
+
+    def start_lighttpd(self) -> None:
+        self.lighttpd = stack.Web("lighttpd", self.stores.folder, self.dir / "gate.conf",
+                                  self.sock("gate"))
+        self.ports["lighttpd"] = self.lighttpd.port
+        self.closing.append(self.lighttpd)
+
+    def stop(self) -> None:
+        for d in (*self.gates.values(), *reversed(self.closing)):
+            d.stop()
+        self.stores.stop()
+
+    def groups(self) -> dict[str, list[int]]:
+        """The processes of each part, by name."""
+        out = {"nginx": family(self.nginx.pid), "redis": [self.stores.redis_pid()],
+               "fake_llm": [self.fake.daemon.pid],
+               "postgres": family(self.stores.postgres_pid())}
+        for name, d in self.gates.items():
+            out[name] = family(d.pid)
+        if self.lighttpd is not None:
+            out["lighttpd"] = family(self.lighttpd.daemon.pid)
+        return out
+
+    def cpu(self) -> dict[str, float]:
+        """Microseconds of CPU that each part has used."""
+        return {name: sum(cpu_us(p) for p in pids) for name, pids in self.groups().items()}
+
+
+def family(pid: int) -> list[int]:
+    out, todo = [], [pid]
+    while todo:
+        p = todo.pop()
+        out.append(p)
+        try:
+            todo += map(int, Path(f"/proc/{p}/task/{p}/children").read_text().split())
+        except OSError:
+            pass
+    return out
+
+
+def cpu_us(pid: int) -> float:
+    """CPU time of all threads of PID, in microseconds."""
+    total = 0
+    for f in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        try:
+            total += int(f.read_text().split()[0])
+        except OSError:
+            pass
+    return total / 1000
+
+
+def pss_kb(pids: list[int]) -> int:
+    """Proportional memory of PIDS in KB."""
+    total = 0
+    for p in pids:
+        for line in Path(f"/proc/{p}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                total += int(line.split()[1])
+    return total
+
+
+def median(values: list[float]) -> float:
+    return statistics.median(values) if values else float("nan")
+
+
+def need(*programs: str) -> None:
+    for p in programs:
+        if shutil.which(p) is None:
+            raise SystemExit(f"{p} is missing: apt-get install {p}")
