@@ -2,8 +2,8 @@
  * What the programs have in common: the options --config, --set, --help and
  * --version, the configuration they lead to, and hardening.
  */
-#ifndef FCGI_PROGRAM_H
-#define FCGI_PROGRAM_H
+#ifndef WL_FCGI_PROGRAM_H
+#define WL_FCGI_PROGRAM_H
 
 #include <getopt.h>
 

@@ -1,11 +1,9 @@
 /*
- * The table of configuration keys, and all that walks it: loading, setting,
- * printing.
+ * The configuration from file, environment and arguments.
  */
 #include "config.h"
-#include "lib/base/conf.h"
+#include "lib/base/conf_priv.h"
 #include "lib/base/err.h"
-#include "lib/base/journal.h"
 #include "lib/base/num.h"
 #include "lib/base/secret.h"
 #include "lib/base/str.h"
@@ -21,150 +19,6 @@
 #define FILE_MAX	((size_t)1024 * 1024)
 #define VALUE_MAX	((size_t)64 * 1024)
 
-#define SEC		INT64_C(1000)
-#define MIN		(60 * SEC)
-#define HOUR		(60 * MIN)
-#define DAY		(24 * HOUR)
-#define KIB		INT64_C(1024)
-#define MIB		(1024 * KIB)
-#define GIB		(1024 * MIB)
-
-#define AT(field)	offsetof(struct wl_conf, field)
-#define BOOLEAN(n, def, help) \
-	{ #n, WL_C_BOOL, AT(n), def, NULL, 0, 0, help }
-#define NUMBER(n, type, def, min, max, help) \
-	{ #n, type, AT(n), def, NULL, min, max, help }
-#define STRING(n, def, help) \
-	{ #n, WL_C_STR, AT(n), def, NULL, 0, 0, help }
-#define WORD(n, type, def, words, help) \
-	{ #n, type, AT(n), def, words, 0, 0, help }
-
-const struct wl_conf_row wl_conf_table[] = {
-	WORD(access_log, WL_C_TEXT_WORD, "on", "off|on",
-	    "One log line for each request."),
-	BOOLEAN(allow_debug_endpoints, "off",
-	    "Answer GET /observability/debug-sentry."),
-	NUMBER(auth_failures_per_minute, WL_C_INT, "30", 1, 1000000,
-	    "Failed authentications allowed to one address in a minute."),
-	NUMBER(auth_stale_max, WL_C_MS, "60s", 0, DAY,
-	    "How long cached keys are honoured while no store answers."),
-	NUMBER(bad_requests_per_minute, WL_C_INT, "60", 1, 1000000,
-	    "Unreadable requests allowed to one address in a minute."),
-	STRING(base_path, "",
-	    "Path below which the routes are mounted; empty: found from the request."),
-	NUMBER(between_bytes_timeout, WL_C_MS, "120s", 100, DAY,
-	    "Longest silence of a provider within an answer."),
-	NUMBER(connect_timeout, WL_C_MS, "5s", 10, HOUR,
-	    "Longest wait for a connection to a provider."),
-	STRING(cors_origins, "",
-	    "Origins whose pages may call the API, separated by spaces."),
-	WORD(counters, WL_C_WORD, "redis", "redis|postgres",
-	    "Where limits are counted."),
-	NUMBER(database_connections, WL_C_INT, "4", 1, 1000,
-	    "PostgreSQL connections of one worker process."),
-	NUMBER(database_timeout, WL_C_MS, "2s", 10, HOUR,
-	    "Longest wait for one PostgreSQL statement."),
-	STRING(database_url, "",
-	    "PostgreSQL of the workers (role app), as URL or keyword string."),
-	STRING(database_url_file, "",
-	    "File that holds database_url."),
-	NUMBER(drain_batch, WL_C_INT, "1000", 1, 100000,
-	    "Records that the consumer moves in one transaction."),
-	STRING(drain_database_url, "",
-	    "PostgreSQL of watchllm-consumer (role drain); empty: database_url."),
-	STRING(drain_database_url_file, "",
-	    "File that holds drain_database_url."),
-	NUMBER(drain_deadline, WL_C_MS, "30s", 0, DAY,
-	    "How long running requests may go on after SIGTERM."),
-	NUMBER(drain_interval, WL_C_MS, "500ms", 10, HOUR,
-	    "How often the consumer looks for new records."),
-	BOOLEAN(drain_on_disconnect, "off",
-	    "Read an answer to its end, for its usage, when the client has gone."),
-	NUMBER(first_byte_timeout, WL_C_MS, "600s", 100, DAY,
-	    "Longest wait for the first byte of a provider's answer."),
-	NUMBER(heartbeat, WL_C_MS, "10s", 100, HOUR,
-	    "Silence of a stream after which a comment is sent."),
-	STRING(host_name, "",
-	    "Name of this host in journal marks; empty: the host's own."),
-	STRING(listen, "",
-	    "Socket to bind: unix:/path or host:port; empty: the one inherited."),
-	WORD(listen_mode, WL_C_MODE, "0660", NULL,
-	    "Permissions of a Unix socket that is bound."),
-	STRING(log_file, "",
-	    "Where the log is written; empty: standard error."),
-	WORD(log_level, WL_C_TEXT_WORD, "info", "debug|info|warn|error",
-	    "Least level of the lines that are logged."),
-	STRING(master_key_file, "",
-	    "Master keys that protect stored provider keys."),
-	NUMBER(max_body, WL_C_SIZE, "32m", KIB, GIB,
-	    "Largest request body."),
-	NUMBER(max_field, WL_C_SIZE, "64k", 256, 8 * MIB,
-	    "Longest text of an event's field; more is cut and flagged."),
-	NUMBER(max_requests, WL_C_INT, "4096", 1, 1000000,
-	    "Requests that one process serves at once."),
-	NUMBER(max_response, WL_C_SIZE, "32m", KIB, GIB,
-	    "Largest answer of a provider that is not streamed."),
-	WORD(on_redis_failure, WL_C_WORD, "open", "open|closed",
-	    "Without Redis: admit calls (open) or answer 503 (closed)."),
-	STRING(operator_addresses, "",
-	    "Addresses and networks that may read the operator's pages."),
-	STRING(operator_token_file, "",
-	    "File that holds the operator's token."),
-	STRING(owner_database_url, "",
-	    "PostgreSQL of the command line (role owner); empty: database_url."),
-	STRING(owner_database_url_file, "",
-	    "File that holds owner_database_url."),
-	NUMBER(processes, WL_C_INT, "0", 0, 1024,
-	    "Worker processes with listen; 0: one for each processor."),
-	STRING(redis, "",
-	    "Redis: unix:/path or host:port."),
-	NUMBER(redis_database, WL_C_INT, "0", 0, 65535,
-	    "Number of the Redis database."),
-	BOOLEAN(redis_hash_tags, "off",
-	    "Braces around project ids in keys, for Redis Cluster."),
-	STRING(redis_password_file, "",
-	    "File that holds the Redis password."),
-	NUMBER(redis_timeout, WL_C_MS, "50ms", 1, MIN,
-	    "Longest wait for Redis before it counts as away."),
-	NUMBER(request_memory, WL_C_SIZE, "64m", MIB, 16 * GIB,
-	    "Most memory of one request."),
-	STRING(rollup_database_url, "",
-	    "PostgreSQL of watchllm-rollup (role rollup); empty: database_url."),
-	STRING(rollup_database_url_file, "",
-	    "File that holds rollup_database_url."),
-	STRING(spool_dir, WL_LOCALSTATEDIR "/lib/watchllm/spool",
-	    "Folder of the journals."),
-	NUMBER(spool_max, WL_C_SIZE, "1g", MIB, 1024 * GIB,
-	    "Most bytes of all journals together; then calls are refused."),
-	NUMBER(spool_segment, WL_C_SIZE, "16m", 64 * KIB, GIB,
-	    "Size at which a new journal file is begun."),
-	WORD(spool_sync, WL_C_WORD, "interval", "interval|always",
-	    "When journals are forced to the disk."),
-	NUMBER(spool_sync_interval, WL_C_MS, "1s", 10, HOUR,
-	    "How often, with spool_sync = interval."),
-	NUMBER(statement_close_day, WL_C_INT, "3", 1, 28,
-	    "Day of the next month, 00:00 UTC, on which a month is frozen."),
-	BOOLEAN(store_payloads, "on",
-	    "Keep prompts and completions of calls."),
-	NUMBER(stream_buffer, WL_C_SIZE, "64k", 4 * KIB, 64 * MIB,
-	    "Bytes held for a slow client before the provider is paused."),
-	NUMBER(stream_commit_after, WL_C_MS, "10s", 100, HOUR,
-	    "Silence of a provider after which a stream's headers are sent."),
-	NUMBER(total_timeout, WL_C_MS, "1h", 100, 7 * DAY,
-	    "Longest duration of a call to a provider."),
-	STRING(trusted_proxies, "",
-	    "Addresses and networks whose forwarded headers are believed."),
-	STRING(upgrade_url, "",
-	    "Address of the billing page in quota errors; empty: left out."),
-	STRING(upstream_ca_file, "",
-	    "Certificates to trust for providers; empty: the system's."),
-	STRING(upstream_private_hosts, "",
-	    "Provider hosts that may have private addresses."),
-	STRING(upstream_proxy, "",
-	    "Proxy for calls to providers."),
-	{ .name = NULL }
-};
-
 static const struct wl_conf_row *
 find(struct wl_str name)
 {
@@ -174,12 +28,6 @@ find(struct wl_str name)
 		if (wl_str_eq(name, r->name))
 			return r;
 	return NULL;
-}
-
-static void *
-field(const struct wl_conf *c, const struct wl_conf_row *r)
-{
-	return (char *)(uintptr_t)c + r->offset;
 }
 
 static bool
@@ -252,29 +100,29 @@ assign(struct wl_conf *c, const struct wl_conf_row *r, const char *value)
 	case WL_C_BOOL:
 		if ((i = boolean(value)) == -1)
 			return "on or off";
-		*(bool *)field(c, r) = i != 0;
+		*(bool *)wl_conf_field(c, r) = i != 0;
 		return NULL;
 	case WL_C_WORD:
 		if ((i = word_index(r->words, value)) == -1)
 			return r->words;
-		*(int *)field(c, r) = i;
+		*(int *)wl_conf_field(c, r) = i;
 		return NULL;
 	case WL_C_INT:
 		if (wl_num_parse(value, strlen(value), r->min, r->max, &n) ==
 		    -1)
 			return "a number within its range";
-		*(int64_t *)field(c, r) = n;
+		*(int64_t *)wl_conf_field(c, r) = n;
 		return NULL;
 	case WL_C_MS:
 		if (wl_num_duration(value, &n) == -1 || n < r->min ||
 		    n > r->max)
 			return "a duration within its range, such as 250ms, 10s, 5m";
-		*(int64_t *)field(c, r) = n;
+		*(int64_t *)wl_conf_field(c, r) = n;
 		return NULL;
 	case WL_C_SIZE:
 		if (wl_num_size(value, &n) == -1 || n < r->min || n > r->max)
 			return "a size within its range, such as 64k, 32m, 1g";
-		*(int64_t *)field(c, r) = n;
+		*(int64_t *)wl_conf_field(c, r) = n;
 		return NULL;
 	case WL_C_MODE:
 		if (!is_mode(value))
@@ -289,7 +137,7 @@ assign(struct wl_conf *c, const struct wl_conf_row *r, const char *value)
 			return "a shorter text";
 		break;
 	}
-	return replace(field(c, r), value) == -1 ? "more memory" : NULL;
+	return replace(wl_conf_field(c, r), value) == -1 ? "more memory" : NULL;
 }
 
 /*
@@ -322,7 +170,7 @@ defaults(struct wl_conf *c, struct wl_err *e)
  * Which keys a file has set, a bit for each row.
  */
 struct seen {
-	bool	row[sizeof(wl_conf_table) / sizeof(wl_conf_table[0])];
+	bool	row[WL_CONF_KEYS];
 };
 
 /*
@@ -638,140 +486,10 @@ wl_conf_free(struct wl_conf *c)
 	char *text;
 
 	for (r = wl_conf_table; r->name != NULL; r++) {
-		if (!is_text(r) || (text = *(char **)field(c, r)) == NULL)
+		if (!is_text(r) || (text = *(char **)wl_conf_field(c, r)) == NULL)
 			continue;
 		wl_secret_wipe(text, strlen(text));	/* URLs hold passwords */
 		free(text);
 	}
 	*c = (struct wl_conf){ 0 };
-}
-
-void
-wl_conf_print_sample(FILE *f)
-{
-	const struct wl_conf_row *r;
-
-	fputs("# WatchLLM: every key with its default.  Remove the '#' before "
-	    "a line to change it.\n"
-	    "# Durations: 250ms, 10s, 5m, 24h, 30d.  Sizes: 64k, 32m, 1g.  "
-	    "See watchllm.conf(5).\n", f);
-	for (r = wl_conf_table; r->name != NULL; r++) {
-		fprintf(f, "\n# %s", r->help);
-		if (r->words != NULL)
-			fprintf(f, "  One of: %s.", r->words);
-		fprintf(f, "\n#%s =%s%s\n", r->name,
-		    *r->def == '\0' ? "" : " ", r->def);
-	}
-}
-
-/*
- * V in the largest unit that divides it.
- */
-static void
-print_scaled(FILE *f, int64_t v, const int64_t *scales, const char *const *units)
-{
-	while (*scales > 1 && (v == 0 || v % *scales != 0)) {
-		scales++;
-		units++;
-	}
-	fprintf(f, "%lld%s", (long long)(v / *scales), *units);
-}
-
-/*
- * A URL or keyword string with its password masked: what stands between the
- * user's name and the last '@' of a URL, and the value of any password=... in
- * either.  Better too much than too little.
- */
-static void
-print_masked(FILE *f, const char *s)
-{
-	const char *slashes = strstr(s, "://"), *p = s, *at, *colon;
-
-	if (slashes != NULL) {
-		p = slashes + 3;
-		at = memrchr(p, '@', strcspn(p, "?"));
-		colon = at == NULL ? NULL : memchr(p, ':', (size_t)(at - p));
-		if (colon != NULL) {
-			fprintf(f, "%.*s:***", (int)(colon - s), s);
-			s = p = at;
-		}
-	}
-	while ((p = strstr(p, "password")) != NULL) {
-		p += strlen("password");
-		p += strspn(p, " ");
-		if (*p != '=')
-			continue;
-		p += 1 + strspn(p + 1, " ");
-		fprintf(f, "%.*s***", (int)(p - s), s);
-		if (*p == '\'')
-			for (p++; *p != '\0' && *p != '\''; p++)
-				p += *p == '\\' && p[1] != '\0';
-		s = p += strcspn(p, slashes == NULL ? " " : "&");
-	}
-	fputs(s, f);
-}
-
-static bool
-may_hold_password(const struct wl_conf_row *r)
-{
-	size_t i;
-
-	for (i = 0; i < URLS; i++)
-		if (r->offset == urls[i].url)
-			return true;
-	return r->offset == AT(upstream_proxy) || r->offset == AT(redis);
-}
-
-static void
-print_value(FILE *f, const struct wl_conf *c, const struct wl_conf_row *r)
-{
-	static const int64_t ms[] = { DAY, HOUR, MIN, SEC, 1 };
-	static const char *const ms_units[] = { "d", "h", "m", "s", "ms" };
-	static const int64_t bytes[] = { GIB, MIB, KIB, 1 };
-	static const char *const byte_units[] = { "g", "m", "k", "" };
-	struct wl_str words, word;
-	const char *text;
-	int i;
-
-	switch (r->type) {
-	case WL_C_BOOL:
-		fputs(*(bool *)field(c, r) ? "on" : "off", f);
-		return;
-	case WL_C_INT:
-		fprintf(f, "%lld", (long long)*(int64_t *)field(c, r));
-		return;
-	case WL_C_MS:
-		print_scaled(f, *(int64_t *)field(c, r), ms, ms_units);
-		return;
-	case WL_C_SIZE:
-		print_scaled(f, *(int64_t *)field(c, r), bytes, byte_units);
-		return;
-	case WL_C_WORD:
-		words = wl_str_of(r->words);
-		for (i = *(int *)field(c, r); i >= 0; i--)
-			word = wl_str_cut(&words, '|');
-		fprintf(f, "%.*s", (int)word.len, word.p);
-		return;
-	case WL_C_MODE:
-	case WL_C_STR:
-	case WL_C_TEXT_WORD:
-		break;
-	}
-	text = *(char **)field(c, r);
-	if (may_hold_password(r))
-		print_masked(f, text);
-	else
-		fputs(text, f);
-}
-
-void
-wl_conf_print(const struct wl_conf *c, FILE *f)
-{
-	const struct wl_conf_row *r;
-
-	for (r = wl_conf_table; r->name != NULL; r++) {
-		fprintf(f, "%s = ", r->name);
-		print_value(f, c, r);
-		fputc('\n', f);
-	}
 }
