@@ -206,8 +206,9 @@ wl_counter_reconcile(struct wl_arena *a, const struct wl_conf *conf,
 	    e) == -1)
 		return -1;
 	*after = *before;
-	/* without counters the next call begins them */
-	if (*before == -1 || (*before >= ledger && *before <= ledger + recent))
+	/* without counters and calls there is nothing to lose */
+	if (*before == -1 ? ledger == 0 :
+	    *before >= ledger && *before <= ledger + recent)
 		return 0;
 	if ((in_postgres(conf) ?
 	    wl_counter_pg_begin(a, project, now_ms, e) :

@@ -122,8 +122,8 @@ int wl_counter_reset(struct wl_arena *a, const struct wl_conf *conf,
 
 /*
  * For "watchllm-rollup reconcile", as role rollup: compare PROJECT's month
- * with the ledger.  Where it is lower, or higher by more than the calls of
- * the last two minutes, which may not be drained yet, the counters begin
+ * with the ledger.  Where it is lost or lower, or higher by more than the calls
+ * of the last two minutes, which may not be drained yet, the counters begin
  * anew.  *BEFORE is what was there (-1: nothing), *AFTER what is there now.
  * Returns 1: they began anew; 0: they agree; -1 with *E.
  */
