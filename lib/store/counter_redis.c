@@ -16,156 +16,36 @@
 #include "lib/base/loop.h"
 #include "lib/base/str.h"
 #include "lib/base/wait.h"
+#include "lib/store/counter_keys.h"
 #include "lib/store/counter_priv.h"
 #include "lib/store/db.h"
 #include "lib/store/redis.h"
 #include "lib/store/scripts.h"
 
-#define MINUTE_TTL	60000
-#define SLIDING_TTL	120000	/* clocks of workers differ a little */
 #define LEASE_SPARE	60000
 /* Another process began a generation: time to bring it to Redis. */
 #define HOLD_MS		1000
 #define HOLD_POLL_MS	10
 #define ROUNDS		8
 
-/* ---- arguments --------------------------------------------------------- */
-
-/*
- * Strings in the arena; FAILED once memory is out.
- */
-struct list {
-	struct wl_arena	 *a;
-	const char	**v;
-	int		  n, cap;
-	bool		  failed;
-};
-
-static void
-add(struct list *l, const char *s)
-{
-	const char **v;
-	int cap;
-
-	if (l->n == l->cap && !l->failed) {
-		cap = l->cap == 0 ? 64 : 2 * l->cap;
-		v = wl_arena_alloc(l->a, (size_t)cap * sizeof(*v));
-		if (v != NULL && l->n > 0)
-			memcpy(v, l->v, (size_t)l->n * sizeof(*v));
-		if (v == NULL)
-			l->failed = true;
-		else {
-			l->v = v;
-			l->cap = cap;
-		}
-	}
-	if (s == NULL)
-		l->failed = true;
-	if (!l->failed)
-		l->v[l->n++] = s;
-}
-
-static void
-add_int(struct list *l, int64_t v)
-{
-	add(l, wl_arena_printf(l->a, "%lld", (long long)v));
-}
-
-/*
- * Keys and arguments of one script.
- */
-struct call {
-	struct list	keys, args;
-	const char	*id;		/* of the project, as keys have it */
-	char		month[8];
-	int64_t		minute;
-	int64_t		month_ttl;
-};
-
-/*
- * A month is kept until the end of the next one.
- */
-static int64_t
-ttl_of_month(int64_t now_ms)
-{
-	return wl_clock_month_next(wl_clock_month_next(now_ms) * 1000) * 1000 -
-	    now_ms;
-}
-
-static void
-call_init(struct call *c, struct wl_arena *a, const struct wl_conf *conf,
-    const char *project, int64_t now_ms)
-{
-	memset(c, 0, sizeof(*c));
-	c->keys.a = c->args.a = a;
-	c->id = conf->redis_hash_tags ? wl_arena_printf(a, "{%s}", project) :
-	    project;
-	wl_clock_month_name(now_ms, c->month);
-	c->minute = now_ms / 60000;
-	c->month_ttl = ttl_of_month(now_ms);
-	if (c->id == NULL)
-		c->keys.failed = true;
-	else
-		add(&c->keys, wl_arena_printf(a, "project:%s", c->id));
-}
-
-static void
-key_month(struct call *c)
-{
-	add(&c->keys, wl_arena_printf(c->keys.a, "quota:%s:%s", c->id,
-	    c->month));
-}
-
-static void
-key_keys(struct call *c)
-{
-	add(&c->keys, wl_arena_printf(c->keys.a, "quota:%s:keys:%s", c->id,
-	    c->month));
-}
-
-static void
-key_minute(struct call *c, const char *key_id, int64_t minute)
-{
-	add(&c->keys, key_id == NULL ?
-	    wl_arena_printf(c->keys.a, "ratelimit:%s:%lld", c->id,
-		(long long)minute) :
-	    wl_arena_printf(c->keys.a, "ratelimit:%s:key:%s:%lld", c->id,
-		key_id, (long long)minute));
-}
-
-static void
-key_sliding(struct call *c, const char *key_id)
-{
-	add(&c->keys, key_id == NULL ?
-	    wl_arena_printf(c->keys.a, "ratelimit:%s:sliding", c->id) :
-	    wl_arena_printf(c->keys.a, "ratelimit:%s:key:%s:sliding", c->id,
-		key_id));
-}
-
-static void
-key_leases(struct call *c)
-{
-	add(&c->keys, wl_arena_printf(c->keys.a, "leases:%s", c->id));
-}
-
 /*
  * The key of a row.  Returns the kind that the scripts know it by.
  */
 static const char *
-key_of_row(struct call *c, const struct wl_gate *g,
+key_of_row(struct wl_counter_keys *c, const struct wl_gate *g,
     const struct wl_limit_row *r)
 {
 	const char *key_id = g->key_id != NULL ? g->key_id : "";
 
 	switch (r->name) {
 	case WL_LN_MONTH:
-		key_month(c);
+		wl_counter_keys_month(c);
 		return "fixed";
 	case WL_LN_KEY_MONTH:
-		key_keys(c);
+		wl_counter_keys_key_months(c);
 		return "key";
 	case WL_LN_LEASE:
-		key_leases(c);
+		wl_counter_keys_leases(c);
 		return "lease";
 	case WL_LN_MINUTE:
 		key_id = NULL;
@@ -175,35 +55,11 @@ key_of_row(struct call *c, const struct wl_gate *g,
 		break;
 	}
 	if (r->kind == WL_L_SLIDING) {
-		key_sliding(c, key_id);
+		wl_counter_keys_sliding(c, key_id);
 		return "sliding";
 	}
-	key_minute(c, key_id, c->minute);
+	wl_counter_keys_minute(c, key_id, c->minute);
 	return "fixed";
-}
-
-static struct wl_reply *
-run(struct wl_script *s, struct call *c, struct wl_err *e)
-{
-	int i, nkeys = c->keys.n;
-
-	for (i = 0; i < c->args.n; i++)
-		add(&c->keys, c->args.v[i]);
-	if (c->keys.failed || c->args.failed) {
-		wl_err_set(e, WL_E_UNAVAILABLE, NULL);
-		wl_err_detail(e, "request memory is out");
-		return NULL;
-	}
-	return wl_redis_script(c->keys.a, s, nkeys, c->keys.n, c->keys.v, e);
-}
-
-static int
-unexpected(const struct wl_reply *r, struct wl_err *e)
-{
-	wl_err_set(e, WL_E_UNAVAILABLE, NULL);
-	return wl_err_detail(e, "redis: unexpected reply%s%s",
-	    r->type == WL_R_ERROR ? ": " : "",
-	    r->type == WL_R_ERROR ? r->str : "");
 }
 
 /* ---- what a generation begins with ------------------------------------- */
@@ -215,15 +71,15 @@ key_id_of(const char *scope)
 }
 
 static void
-op(struct call *c, const char *name, int64_t ttl, int values)
+op(struct wl_counter_keys *c, const char *name, int64_t ttl, int values)
 {
-	add(&c->args, name);
-	add_int(&c->args, ttl);
-	add_int(&c->args, values);
+	wl_counter_keys_add(&c->args, name);
+	wl_counter_keys_add_int(&c->args, ttl);
+	wl_counter_keys_add_int(&c->args, values);
 }
 
 static void
-seed_months(struct call *c, const struct wl_db_seed *s)
+seed_months(struct wl_counter_keys *c, const struct wl_db_seed *s)
 {
 	int i, keys = 0;
 
@@ -234,18 +90,18 @@ seed_months(struct call *c, const struct wl_db_seed *s)
 			keys++;
 			continue;
 		}
-		key_month(c);
+		wl_counter_keys_month(c);
 		op(c, "set", c->month_ttl, 1);
-		add_int(&c->args, s->rows[i].used);
+		wl_counter_keys_add_int(&c->args, s->rows[i].used);
 	}
-	key_keys(c);
+	wl_counter_keys_key_months(c);
 	op(c, "hash", c->month_ttl, 2 * keys);
 	for (i = 0; i < s->n; i++) {
 		if (strcmp(s->rows[i].kind, "month") != 0 ||
 		    key_id_of(s->rows[i].scope) == NULL)
 			continue;
-		add(&c->args, key_id_of(s->rows[i].scope));
-		add_int(&c->args, s->rows[i].used);
+		wl_counter_keys_add(&c->args, key_id_of(s->rows[i].scope));
+		wl_counter_keys_add_int(&c->args, s->rows[i].used);
 	}
 }
 
@@ -255,7 +111,7 @@ seed_months(struct call *c, const struct wl_db_seed *s)
  * worker whose clock is a little behind.
  */
 static void
-seed_minutes(struct call *c, const struct wl_db_seed *s, bool sliding)
+seed_minutes(struct wl_counter_keys *c, const struct wl_db_seed *s, bool sliding)
 {
 	const struct wl_db_seed_row *r;
 	int64_t before = 0;
@@ -264,25 +120,25 @@ seed_minutes(struct call *c, const struct wl_db_seed *s, bool sliding)
 	for (i = 0; i < s->n; i++) {
 		r = &s->rows[i];
 		if (strcmp(r->kind, "minute") == 0) {
-			key_minute(c, key_id_of(r->scope), r->window);
-			op(c, "max", MINUTE_TTL, 1);
-			add_int(&c->args, r->used);
+			wl_counter_keys_minute(c, key_id_of(r->scope), r->window);
+			op(c, "max", WL_COUNTER_MINUTE_TTL, 1);
+			wl_counter_keys_add_int(&c->args, r->used);
 		}
 		if (strcmp(r->kind, "sliding") != 0)
 			continue;
 		if (r->scope[0] == '\0' && r->window / 60000 == c->minute - 1)
 			before++;
 		if (sliding && r->event != NULL) {
-			key_sliding(c, key_id_of(r->scope));
-			op(c, "times", SLIDING_TTL, 2);
-			add_int(&c->args, r->window);
-			add(&c->args, r->event);
+			wl_counter_keys_sliding(c, key_id_of(r->scope));
+			op(c, "times", WL_COUNTER_SLIDING_TTL, 2);
+			wl_counter_keys_add_int(&c->args, r->window);
+			wl_counter_keys_add(&c->args, r->event);
 		}
 	}
 	if (before > 0) {
-		key_minute(c, NULL, c->minute - 1);
-		op(c, "max", MINUTE_TTL, 1);
-		add_int(&c->args, before);
+		wl_counter_keys_minute(c, NULL, c->minute - 1);
+		op(c, "max", WL_COUNTER_MINUTE_TTL, 1);
+		wl_counter_keys_add_int(&c->args, before);
 	}
 }
 
@@ -308,7 +164,7 @@ is_sliding(const struct wl_gate *g)
 }
 
 static int64_t
-ttl_of_row(const struct call *c, const struct wl_gate *g,
+ttl_of_row(const struct wl_counter_keys *c, const struct wl_gate *g,
     const struct wl_limit_row *r)
 {
 	switch (r->name) {
@@ -322,17 +178,18 @@ ttl_of_row(const struct call *c, const struct wl_gate *g,
 	case WL_LIMIT_NAME_MAX:
 		break;
 	}
-	return r->kind == WL_L_SLIDING ? SLIDING_TTL : MINUTE_TTL;
+	return r->kind == WL_L_SLIDING ? WL_COUNTER_SLIDING_TTL : WL_COUNTER_MINUTE_TTL;
 }
 
 static void
-add_row(struct call *c, const struct wl_gate *g, const struct wl_limit_row *r)
+add_row(struct wl_counter_keys *c, const struct wl_gate *g,
+    const struct wl_limit_row *r)
 {
-	add(&c->args, key_of_row(c, g, r));
-	add_int(&c->args, r->limit);
-	add_int(&c->args, r->cost);
-	add_int(&c->args, ttl_of_row(c, g, r));
-	add(&c->args, r->name == WL_LN_MONTH ? "month" :
+	wl_counter_keys_add(&c->args, key_of_row(c, g, r));
+	wl_counter_keys_add_int(&c->args, r->limit);
+	wl_counter_keys_add_int(&c->args, r->cost);
+	wl_counter_keys_add_int(&c->args, ttl_of_row(c, g, r));
+	wl_counter_keys_add(&c->args, r->name == WL_LN_MONTH ? "month" :
 	    r->name == WL_LN_KEY_MONTH ? "keys" : "");
 }
 
@@ -347,20 +204,20 @@ counted(const struct wl_gate *g)
 }
 
 static void
-gate_call(struct call *c, const struct wl_gate *g, const char *trust,
+gate_call(struct wl_counter_keys *c, const struct wl_gate *g, const char *trust,
     const struct wl_db_seed *seed)
 {
 	int i;
 
-	add_int(&c->args, g->now_ms);
-	add_int(&c->args, g->version);
-	add(&c->args, trust);
-	add(&c->args, g->event_id != NULL ? g->event_id : "");
-	add_int(&c->args, g->lease_ms);
-	add_int(&c->args, c->month_ttl);
-	add(&c->args, g->key_id != NULL ? g->key_id : "");
-	add(&c->args, seed != NULL ? seed->generation : "");
-	add_int(&c->args, counted(g));
+	wl_counter_keys_add_int(&c->args, g->now_ms);
+	wl_counter_keys_add_int(&c->args, g->version);
+	wl_counter_keys_add(&c->args, trust);
+	wl_counter_keys_add(&c->args, g->event_id != NULL ? g->event_id : "");
+	wl_counter_keys_add_int(&c->args, g->lease_ms);
+	wl_counter_keys_add_int(&c->args, c->month_ttl);
+	wl_counter_keys_add(&c->args, g->key_id != NULL ? g->key_id : "");
+	wl_counter_keys_add(&c->args, seed != NULL ? seed->generation : "");
+	wl_counter_keys_add_int(&c->args, counted(g));
 	for (i = 0; i < g->nrows; i++)
 		if (is_counted(&g->rows[i]))
 			add_row(c, g, &g->rows[i]);
@@ -431,7 +288,7 @@ read_answer(struct wl_gate *g, const struct wl_reply *r, int64_t *version,
 			return ANSWER_DECIDED;
 		}
 	}
-	unexpected(r, e);
+	wl_counter_keys_unexpected(r, e);
 	return ANSWER_FAILED;
 }
 
@@ -445,12 +302,12 @@ ask(struct wl_arena *a, const struct wl_conf *conf, struct wl_gate *g,
     const char *trust, const struct wl_db_seed *seed, int64_t *version,
     struct wl_err *e)
 {
-	struct call c;
+	struct wl_counter_keys c;
 	struct wl_reply *r;
 
-	call_init(&c, a, conf, g->project, g->now_ms);
+	wl_counter_keys_init(&c, a, conf, g->project, g->now_ms);
 	gate_call(&c, g, trust, seed);
-	r = run(&wl_scripts_gate, &c, e);
+	r = wl_counter_keys_run(&wl_scripts_gate, &c, e);
 	return r == NULL ? ANSWER_FAILED : read_answer(g, r, version, e);
 }
 
@@ -684,22 +541,22 @@ wl_counter_redis_read(struct wl_arena *a, const struct wl_conf *conf,
     struct wl_gate *g, struct wl_err *e)
 {
 	struct wl_reply *r;
-	struct call c;
+	struct wl_counter_keys c;
 	int i;
 
-	call_init(&c, a, conf, g->project, g->now_ms);
-	add_int(&c.args, g->now_ms);
-	add(&c.args, g->key_id != NULL ? g->key_id : "");
+	wl_counter_keys_init(&c, a, conf, g->project, g->now_ms);
+	wl_counter_keys_add_int(&c.args, g->now_ms);
+	wl_counter_keys_add(&c.args, g->key_id != NULL ? g->key_id : "");
 	for (i = 0; i < g->nrows; i++)
 		if (is_counted(&g->rows[i])) {
-			add(&c.args, key_of_row(&c, g, &g->rows[i]));
-			add_int(&c.args, g->rows[i].limit);
+			wl_counter_keys_add(&c.args, key_of_row(&c, g, &g->rows[i]));
+			wl_counter_keys_add_int(&c.args, g->rows[i].limit);
 		}
-	if ((r = run(&wl_scripts_read, &c, e)) == NULL)
+	if ((r = wl_counter_keys_run(&wl_scripts_read, &c, e)) == NULL)
 		return -1;
 	if (r->type != WL_R_ARRAY || r->n < 1 || r->item[0]->str == NULL ||
 	    take_rows(g, r, 1) == -1)
-		return unexpected(r, e);
+		return wl_counter_keys_unexpected(r, e);
 	wl_strlcpy(g->generation, r->item[0]->str, sizeof(g->generation));
 	return fill_in(a, g, e);
 }
@@ -715,21 +572,21 @@ wl_counter_redis_settle_send(struct wl_arena *a, const struct wl_conf *conf,
     const struct wl_gate *g, const struct wl_refund *f, struct wl_err *e)
 {
 	struct wl_redis_settle *s = wl_arena_alloc(a, sizeof(*s));
-	struct call c;
+	struct wl_counter_keys c;
 	int i, nkeys;
 
-	call_init(&c, a, conf, g->project, g->now_ms);
-	key_month(&c);
-	key_keys(&c);
-	key_leases(&c);
+	wl_counter_keys_init(&c, a, conf, g->project, g->now_ms);
+	wl_counter_keys_month(&c);
+	wl_counter_keys_key_months(&c);
+	wl_counter_keys_leases(&c);
 	nkeys = c.keys.n;
-	add(&c.args, g->generation);
-	add(&c.args, f->lease ? g->event_id : "");
-	add_int(&c.args, f->month);
-	add(&c.args, g->key_id != NULL ? g->key_id : "");
-	add_int(&c.args, f->key_month);
+	wl_counter_keys_add(&c.args, g->generation);
+	wl_counter_keys_add(&c.args, f->lease ? g->event_id : "");
+	wl_counter_keys_add_int(&c.args, f->month);
+	wl_counter_keys_add(&c.args, g->key_id != NULL ? g->key_id : "");
+	wl_counter_keys_add_int(&c.args, f->key_month);
 	for (i = 0; i < c.args.n; i++)
-		add(&c.keys, c.args.v[i]);
+		wl_counter_keys_add(&c.keys, c.args.v[i]);
 	if (s == NULL || c.keys.failed || c.args.failed) {
 		unavailable(e, "request memory is out");
 		return NULL;
@@ -748,7 +605,7 @@ wl_counter_redis_settle_wait(struct wl_redis_settle *s, struct wl_err *e)
 
 	if (r == NULL)
 		return -1;
-	return r->type == WL_R_INT ? 0 : unexpected(r, e);
+	return r->type == WL_R_INT ? 0 : wl_counter_keys_unexpected(r, e);
 }
 
 /* ---- operators --------------------------------------------------------- */
@@ -757,22 +614,22 @@ wl_counter_redis_settle_wait(struct wl_redis_settle *s, struct wl_err *e)
  * Whatever is there, MINUTE calls were admitted in this one.
  */
 static void
-set_minute(struct call *c, int64_t now_ms, int64_t minute)
+set_minute(struct wl_counter_keys *c, int64_t now_ms, int64_t minute)
 {
 	int64_t i;
 
-	key_minute(c, NULL, c->minute);
-	op(c, "set", MINUTE_TTL, 1);
-	add_int(&c->args, minute);
-	key_sliding(c, NULL);
+	wl_counter_keys_minute(c, NULL, c->minute);
+	op(c, "set", WL_COUNTER_MINUTE_TTL, 1);
+	wl_counter_keys_add_int(&c->args, minute);
+	wl_counter_keys_sliding(c, NULL);
 	op(c, "clear", 0, 0);
 	if (minute == 0)
 		return;
-	key_sliding(c, NULL);
-	op(c, "times", SLIDING_TTL, (int)(2 * minute));
+	wl_counter_keys_sliding(c, NULL);
+	op(c, "times", WL_COUNTER_SLIDING_TTL, (int)(2 * minute));
 	for (i = 0; i < minute; i++) {
-		add_int(&c->args, now_ms);
-		add(&c->args, wl_arena_printf(c->args.a, "set/%lld",
+		wl_counter_keys_add_int(&c->args, now_ms);
+		wl_counter_keys_add(&c->args, wl_arena_printf(c->args.a, "set/%lld",
 		    (long long)i));
 	}
 }
@@ -787,7 +644,7 @@ begin_now(struct wl_arena *a, const struct wl_conf *conf, enum wl_role role,
 	struct wl_gate g = { .project = project, .now_ms = now_ms };
 	struct wl_db_seed seed;
 	struct wl_reply *r;
-	struct call c;
+	struct wl_counter_keys c;
 	int found;
 
 	found = wl_db_seed(a, role, project, now_ms, 0, &seed, e);
@@ -797,14 +654,14 @@ begin_now(struct wl_arena *a, const struct wl_conf *conf, enum wl_role role,
 	if (found == 0)
 		return wl_err_set(e, WL_E_NOT_FOUND, "no project \"%s\"",
 		    project);
-	call_init(&c, a, conf, project, now_ms);
+	wl_counter_keys_init(&c, a, conf, project, now_ms);
 	gate_call(&c, &g, "true", &seed);
 	if (minute >= 0)
 		set_minute(&c, now_ms, minute);
-	if ((r = run(&wl_scripts_gate, &c, e)) == NULL)
+	if ((r = wl_counter_keys_run(&wl_scripts_gate, &c, e)) == NULL)
 		return -1;
 	if (r->type != WL_R_ARRAY || r->n < 1)
-		return unexpected(r, e);
+		return wl_counter_keys_unexpected(r, e);
 	return 0;
 }
 
@@ -823,91 +680,4 @@ wl_counter_redis_begin(struct wl_arena *a, const struct wl_conf *conf,
     const char *project, int64_t now_ms, struct wl_err *e)
 {
 	return begin_now(a, conf, WL_ROLE_ROLLUP, project, now_ms, -1, e);
-}
-
-int
-wl_counter_version(struct wl_arena *a, const struct wl_conf *conf,
-    const char *project, int64_t version, struct wl_err *e)
-{
-	int64_t now = wl_clock_ms();
-	struct wl_reply *r;
-	struct call c;
-
-	if (conf->counters == WL_COUNTERS_POSTGRES)
-		return 0;
-	call_init(&c, a, conf, project, now);
-	add_int(&c.args, version);
-	add_int(&c.args, now);
-	add_int(&c.args, c.month_ttl);
-	if ((r = run(&wl_scripts_version, &c, e)) == NULL)
-		return -1;
-	return r->type == WL_R_INT ? 0 : unexpected(r, e);
-}
-
-/* ---- fix-ups and addresses --------------------------------------------- */
-
-/*
- * "MS ID,MS ID" as MS, ID, MS, ID.
- */
-static void
-add_calls(struct call *c, const char *calls)
-{
-	struct wl_str rest = wl_str_of(calls), id, ms;
-
-	while (rest.len > 0) {
-		id = wl_str_cut(&rest, ',');
-		ms = wl_str_cut(&id, ' ');
-		if (ms.len == 0 || id.len == 0)
-			continue;
-		add(&c->args, wl_arena_dup(c->args.a, ms.p, ms.len));
-		add(&c->args, wl_arena_dup(c->args.a, id.p, id.len));
-	}
-}
-
-int
-wl_counter_fixup(struct wl_arena *a, const struct wl_conf *conf,
-    const struct wl_counter_fixup *f, int64_t now_ms, struct wl_err *e)
-{
-	const char *id = f->key_id != NULL ? f->key_id : "";
-	struct wl_reply *r;
-	struct call c;
-
-	call_init(&c, a, conf, f->project, f->month_ms);
-	key_month(&c);
-	key_keys(&c);
-	key_minute(&c, NULL, f->minute);
-	key_minute(&c, id, f->minute);
-	key_sliding(&c, NULL);
-	key_sliding(&c, id);
-	add_int(&c.args, f->id);
-	add(&c.args, f->generation);
-	add(&c.args, f->host);
-	add_int(&c.args, now_ms);
-	add_int(&c.args, f->month_n);
-	add_int(&c.args, f->minute_n);
-	add_int(&c.args, f->minute);
-	add(&c.args, id);
-	add_int(&c.args, ttl_of_month(now_ms));
-	add_int(&c.args, c.month_ttl - (now_ms - f->month_ms));
-	add_calls(&c, f->calls);
-	if ((r = run(&wl_scripts_fixup, &c, e)) == NULL)
-		return -1;
-	return r->type == WL_R_INT ? 0 : unexpected(r, e);
-}
-
-int64_t
-wl_counter_address(struct wl_arena *a, const char *kind, const char *addr,
-    int64_t now_ms, int cost)
-{
-	struct list l = { .a = a };
-	struct wl_reply *r;
-	struct wl_err e;
-
-	add(&l, wl_arena_printf(a, "fail:%s:%s:%lld", kind, addr,
-	    (long long)(now_ms / 60000)));
-	add_int(&l, cost);
-	if (l.failed)
-		return -1;
-	r = wl_redis_script(a, &wl_scripts_address, 1, l.n, l.v, &e);
-	return r != NULL && r->type == WL_R_INT ? r->integer : -1;
 }

@@ -13,6 +13,8 @@ libwatchllm_a_SOURCES += \
 	lib/store/rows.c \
 	lib/store/stmts.h \
 	lib/store/counter.c \
+	lib/store/counter_fixup.c \
+	lib/store/counter_keys.c lib/store/counter_keys.h \
 	lib/store/counter_pg.c \
 	lib/store/counter_priv.h \
 	lib/store/counter_redis.c \
