@@ -39,6 +39,7 @@ struct wl_conf {
 	char	*rollup_database_url_file;
 	int64_t	 database_timeout;
 	int64_t	 database_connections;	/* per worker */
+	int64_t	 database_idle_timeout;
 	char	*redis;			/* unix:/path, host:port, or empty */
 	char	*redis_password_file;
 	int64_t	 redis_database;

@@ -39,6 +39,8 @@ const struct wl_conf_row wl_conf_table[] = {
 	    "Where limits are counted."),
 	NUMBER(database_connections, WL_C_INT, "4", 1, 1000,
 	    "PostgreSQL connections of one worker process."),
+	NUMBER(database_idle_timeout, WL_C_MS, "30s", SEC, DAY,
+	    "How long an unused PostgreSQL connection stays open."),
 	NUMBER(database_timeout, WL_C_MS, "2s", 10, HOUR,
 	    "Longest wait for one PostgreSQL statement."),
 	STRING(database_url, "",

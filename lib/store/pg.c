@@ -19,7 +19,6 @@
 #include "lib/base/wait.h"
 #include "lib/store/pg_priv.h"
 
-#define IDLE_MS		30000
 #define BREAKER_MS	1000
 
 /*
@@ -50,6 +49,7 @@ static struct {
 	bool		 open;
 	struct pool	 pool[WL_ROLE_MAX];
 	int64_t		 timeout;
+	int64_t		 idle_timeout;
 	int		 max;
 	bool		 up;
 	struct wl_timer	 reaper;
@@ -86,6 +86,7 @@ wl_pg_open(const struct wl_conf *conf, struct wl_err *e)
 	int i;
 
 	pg.timeout = conf->database_timeout;
+	pg.idle_timeout = conf->database_idle_timeout;
 	pg.max = (int)conf->database_connections;
 	pg.up = true;
 	for (i = 0; i < WL_ROLE_MAX; i++)
@@ -197,9 +198,9 @@ reap(void *arg)
 	(void)arg;
 	for (i = 0; i < WL_ROLE_MAX; i++)
 		for (pp = &pg.pool[i].idle; (c = *pp) != NULL;) {
-			if (c->idle_since + IDLE_MS > now) {
-				if (c->idle_since + IDLE_MS < next)
-					next = c->idle_since + IDLE_MS;
+			if (c->idle_since + pg.idle_timeout > now) {
+				if (c->idle_since + pg.idle_timeout < next)
+					next = c->idle_since + pg.idle_timeout;
 				pp = &c->next;
 				continue;
 			}
@@ -369,7 +370,7 @@ wl_pg_give(struct wl_pg *c)
 	c->next = p->idle;
 	p->idle = c;
 	if (pg.reaper.pos == 0 && wl_timer_set(&pg.reaper,
-	    c->idle_since + IDLE_MS, reap, NULL) == -1)
+	    c->idle_since + pg.idle_timeout, reap, NULL) == -1)
 		drop(c);
 }
 

@@ -17,6 +17,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define IDLE_MS	3000
+
 static struct wl_err e;
 
 static struct wl_pg *
@@ -735,27 +737,43 @@ test_resolving(void)
 	stores_run(&stores_conf, resolving);
 }
 
+/*
+ * How long after SINCE the role has no more than N connections, ms.
+ */
+static int64_t
+fewer_connections(int n, int64_t since)
+{
+	while (connections("wl_rollup") > n &&
+	    wl_mono_fresh() - since < 30000)
+		wl_sleep(20);
+	CU_ASSERT_EQUAL(connections("wl_rollup"), n);
+	return wl_mono_fresh() - since;
+}
+
 static void
 idle(void)
 {
 	struct wl_pg *c = take(WL_ROLE_ROLLUP), *d = take(WL_ROLE_ROLLUP);
 
+	int64_t begun = wl_mono_fresh(), given;
+
 	wl_pg_give(c);
-	wl_sleep(2000);
+	wl_sleep(1000);
+	given = wl_mono_fresh();
 	wl_pg_give(d);
-	wl_sleep(27500);
 	CU_ASSERT_EQUAL(connections("wl_rollup"), 2);
-	wl_sleep(1500);
-	CU_ASSERT_EQUAL(connections("wl_rollup"), 1);
-	wl_sleep(2000);
-	CU_ASSERT_EQUAL(connections("wl_rollup"), 0);
+	CU_ASSERT_TRUE(fewer_connections(1, begun) >= IDLE_MS);
+	CU_ASSERT_TRUE(fewer_connections(0, given) >= IDLE_MS);
 	wl_pg_give(take(WL_ROLE_ROLLUP));
 }
 
 static void
 test_idle(void)
 {
-	stores_run(&stores_conf, idle);
+	struct wl_conf conf = stores_conf;
+
+	conf.database_idle_timeout = IDLE_MS;
+	stores_run(&conf, idle);
 }
 
 int
