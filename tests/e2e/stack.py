@@ -11,15 +11,20 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import mmap
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import socket
+import string
+import struct
 import subprocess
 import tempfile
 import threading
 import time
+import zlib
 from pathlib import Path
 
 SOURCE = Path(os.environ.get("WL_SOURCE", Path(__file__).resolve().parents[2]))
@@ -27,6 +32,12 @@ PREFIX = Path(os.environ.get("WL_PREFIX", "/usr/local"))
 FAKE_LLM = os.environ.get("WL_FAKE_LLM", "fake_llm")
 USER = "watchllm"
 MOUNTS = ["nginx", "lighttpd", "spawn", "apache", "fcgid", "cgi"]
+MODEL = "gpt-4o-mini"
+# nano-dollars per million tokens: input, input from the provider's cache, output
+PRICES = {MODEL: (150_000_000, 75_000_000, 600_000_000),
+          "gpt-3.5-turbo-instruct": (1_500_000_000, 1_500_000_000, 2_000_000_000),
+          "text-embedding-3-small": (20_000_000, 20_000_000, 0)}
+BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 
 
 def free_port() -> int:
@@ -102,7 +113,12 @@ class Stores:
         self.write_conf({})
         self.cli("migrate")
         shell("wl_logins_make", str(self.dir))
-        self.cli("prices", "import", str(PREFIX / "share/watchllm/sql/seed/model_prices.csv"))
+        # known prices; no routes, so that a project's own provider serves all
+        self.sql("DELETE FROM watchllm.model_route; " + "".join(
+            f"""INSERT INTO watchllm.price (provider, model, effective_from,
+                    input_nano, cache_read_nano, output_nano, source)
+                VALUES ('openai', '{model}', '2024-01-01', {i}, {c}, {o}, 'test');"""
+            for model, (i, c, o) in PRICES.items()), "postgres")
         return self
 
     def stop(self) -> None:
@@ -178,13 +194,81 @@ class Stores:
     def postgres_pid(self) -> int:
         return int((self.dir / "pg/postmaster.pid").read_text().split("\n")[0])
 
-    def project(self, plan: str = "pro", provider: str = "sandbox",
-                scopes: str = "gateway,ingest,read,admin") -> tuple[str, str]:
-        """A new project and a key of it."""
-        p = self.cli_json("project", "create", "test", "--plan", plan,
-                          "--default-provider", provider)
-        k = self.cli_json("key", "create", p["id"], "--scopes", scopes)
-        return p["id"], k["key"]
+    # -- rows
+
+    def plan(self, name: str, minute: int = 10**9, month: int = 10**9,
+             kind: str = "fixed", concurrent: int | None = None) -> str:
+        """A plan of that name, unless there is one."""
+        held = "NULL" if concurrent is None else str(concurrent)
+        self.sql(f"""
+            INSERT INTO watchllm.plan (id, name, requests_per_minute, requests_per_month,
+                window_kind, concurrent_requests)
+            VALUES ('{name}', '{name}', {minute}, {month}, '{kind}', {held})
+            ON CONFLICT (id) DO NOTHING""")
+        return name
+
+    def project(self, plan: str = "pro", provider: str | None = None,
+                **key) -> tuple[str, str]:
+        """A new project and a key of it, with the columns KEY."""
+        name = "p" + secrets.token_hex(5)
+        default = "NULL" if provider is None else f"'{provider}'"
+        self.sql(f"""INSERT INTO watchllm.project (id, name, plan_id, default_provider)
+            VALUES ('{name}', 'Test', '{plan}', {default})""")
+        return name, self.key(name, **key)
+
+    def key(self, project: str, kind: str = "proj", scopes: str = "gateway,ingest,read,admin",
+            **columns) -> str:
+        """A key of PROJECT; COLUMNS hold SQL expressions."""
+        key = new_key(kind)
+        row = {"project_id": f"'{project}'", "kind": f"'{kind}'", "prefix": f"'{key[9:15]}'",
+               "hash": f"sha256('{key}'::bytea)", "scopes": f"'{{{scopes}}}'", **columns}
+        self.sql(f"""INSERT INTO watchllm.api_key ({", ".join(row)})
+            VALUES ({", ".join(str(v) for v in row.values())})""")
+        return key
+
+    def provider(self, name: str, base: str, **columns) -> str:
+        """A host at BASE on this machine that needs no key."""
+        row = {"id": f"'{name}'", "name": f"'{name}'", "base_url": f"'{base}'",
+               "auth": "'none'", "key_required": "false", "allow_private": "true",
+               "price_provider": "'openai'", **columns}
+        self.sql(f"""INSERT INTO watchllm.provider ({", ".join(row)})
+            VALUES ({", ".join(str(v) for v in row.values())})""")
+        return name
+
+
+def new_key(kind: str = "proj") -> str:
+    """A key of the form that the gate checks: random characters and their CRC-32."""
+    body = "".join(secrets.choice(BASE62) for _ in range(32))
+    n, check = zlib.crc32(body.encode()), ""
+    for _ in range(6):
+        n, digit = divmod(n, 62)
+        check = BASE62[digit] + check
+    return f"lgw_{kind}_{body}{check}"
+
+
+class Clock:
+    """The clock of programs that have ENV: ours, moved by an offset."""
+
+    def __init__(self, path: Path) -> None:
+        path.write_bytes(bytes(8))
+        path.chmod(0o644)
+        self.env = {"WATCHLLM_TEST_CLOCK": str(path)}
+        with open(path, "r+b") as f:
+            self.map = mmap.mmap(f.fileno(), 8)
+
+    def offset(self) -> int:
+        return struct.unpack("=q", self.map[:8])[0]
+
+    def now(self) -> float:
+        return time.time() + self.offset() / 1000
+
+    def move(self, seconds: float) -> None:
+        self.map[:8] = struct.pack("=q", self.offset() + int(seconds * 1000))
+
+    def minute(self, second: float = 1.0) -> int:
+        """Go on to that second of a fresh minute; its number."""
+        self.move(60 - self.now() % 60 + second)
+        return int(self.now() // 60)
 
 
 class Daemon:
@@ -248,8 +332,8 @@ class FakeLLM:
     def ledger(self) -> list[dict]:
         return [json.loads(x) for x in self.call("GET", "/_fake/ledger").splitlines() if x]
 
-    def stop(self) -> None:
-        self.daemon.stop(5)
+    def stop(self) -> int:
+        return self.daemon.stop(5)
 
 
 def connects(port: int) -> bool:
@@ -272,8 +356,8 @@ class Web:
         self.daemon = Daemon(self.args, folder.path / f"log/{self.name}.log")
         wait_for(lambda: connects(self.port))
 
-    def stop(self) -> None:
-        self.daemon.stop()
+    def stop(self) -> int:
+        return self.daemon.stop()
 
 
 class Stack:
@@ -286,7 +370,6 @@ class Stack:
         self.own_stores = stores is None
         self.stores = stores or Stores().start()
         self.folder, self.dir = self.stores.folder, self.stores.dir
-        self.closing: list = []
         self.env = env or {}
         try:
             n = free_port()
@@ -299,10 +382,8 @@ class Stack:
             self.log = Path(self.conf_changes["log_file"])
             self.sock = self.dir / f"run/f{n}.sock"
             self.fake = FakeLLM(self.folder, *fake)
-            self.closing.append(self.fake)
             self.provider = f"sandbox{n}"
-            self.cli("provider", "set", self.provider, "--base-url", self.fake.base,
-                     "--private", "--no-key")
+            self.stores.provider(self.provider, self.fake.base)
             self.processes = processes
             self.workers = None
             if mount in ("nginx", "lighttpd", "apache"):
@@ -310,7 +391,6 @@ class Stack:
             self.consumer = None
             self.start_consumer()
             self.web = Web(mount, self.folder, self.conf, self.sock, base)
-            self.closing.append(self.web)
         except BaseException:
             self.stop()
             raise
@@ -334,11 +414,13 @@ class Stack:
             self.dir / f"log/{self.spool}-consumer.log", self.env)
 
     def stop(self) -> None:
-        for x in (getattr(self, "web", None), getattr(self, "workers", None),
-                  getattr(self, "consumer", None), getattr(self, "fake", None)):
+        """End all of it; exit statuses are kept in ENDED."""
+        self.ended: dict[str, int | None] = {}
+        for name in ("web", "workers", "consumer", "fake"):
+            x = getattr(self, name, None)
             if x is not None:
                 with contextlib.suppress(Exception):
-                    x.stop()
+                    self.ended[name] = x.stop()
         if self.own_stores:
             self.stores.stop()
 
@@ -390,8 +472,20 @@ class Stack:
         """Rows of report.calls of PROJECT, oldest first."""
         rows = self.stores.sql(
             "SELECT row_to_json(c) FROM report.calls c"
-            f" WHERE project_id = '{project}' ORDER BY 1::text", "report")
+            f" WHERE project_id = '{project}' ORDER BY started_at, call_id", "report")
         return [json.loads("\t".join(r)) for r in rows]
+
+    def recorded(self, project: str, n: int = 1, seconds: float = 2.0) -> list[dict]:
+        """The same, as soon as there are N of them; fails after SECONDS, which
+        are what an event may take."""
+        end = time.monotonic() + seconds
+        while len(rows := self.calls(project)) < n:
+            if time.monotonic() > end:
+                raise AssertionError(f"{len(rows)} of {n} calls recorded after {seconds} s")
+            time.sleep(0.05)
+        if len(rows) > n:
+            raise AssertionError(f"{len(rows)} calls recorded, {n} made: {rows}")
+        return rows
 
     def log_events(self, event: str) -> list[dict]:
         out = []
