@@ -11,6 +11,7 @@ libwatchllm_a_SOURCES += \
 	lib/core/once.c lib/core/once.h \
 	lib/core/price.c lib/core/price.h \
 	lib/core/provider.h lib/core/provider_openai.c \
+	lib/core/provider_error.c lib/core/provider_error.h \
 	lib/core/redact.c lib/core/redact.h \
 	lib/core/stream.c lib/core/stream.h \
 	lib/core/upstream.c lib/core/upstream.h \
