@@ -10,4 +10,7 @@ struct wl_cli;
 extern const char wl_cmd_migrate_help[];
 int wl_cmd_migrate(struct wl_cli *cli, int argc, char **argv);
 
+extern const char wl_cmd_verify_help[];
+int wl_cmd_verify(struct wl_cli *cli, int argc, char **argv);
+
 #endif

@@ -39,6 +39,8 @@ static struct wl_program program = {
 static const struct wl_command commands[] = {
 	{ "migrate", "bring the database's schema up to date",
 	    wl_cmd_migrate_help, false, wl_cmd_migrate },
+	{ "verify", "check a running server's limits with a key",
+	    wl_cmd_verify_help, true, wl_cmd_verify },
 	{ NULL, NULL, NULL, false, NULL }
 };
 

@@ -46,6 +46,8 @@ struct wl_xfer_opts {
 	const void		*body;		/* must outlive the transfer */
 	size_t			 body_len;
 	enum wl_trust		 trust;
+	bool			 insecure;	/* take any certificate: to look
+						   at a server, never for a call */
 	int64_t			 connect_ms;	/* to look up and connect */
 	int64_t			 first_byte_ms;	/* from then to the status */
 	int64_t			 between_ms;	/* between two reads, not while

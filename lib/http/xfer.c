@@ -379,6 +379,9 @@ set_options(struct wl_xfer *x, const struct wl_xfer_opts *o)
 			rc = curl_easy_setopt(h, (option), (value));	\
 	} while (0)
 	SET(CURLOPT_URL, o->url);
+	/* the handle may have been another's */
+	SET(CURLOPT_SSL_VERIFYPEER, o->insecure ? 0L : 1L);
+	SET(CURLOPT_SSL_VERIFYHOST, o->insecure ? 0L : 2L);
 	SET(CURLOPT_HTTPHEADER, x->headers);
 	SET(CURLOPT_RESOLVE, x->resolve);
 	/* lets libcurl give each of several addresses its share */
