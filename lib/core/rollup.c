@@ -189,15 +189,15 @@ wl_rollup_ledger(struct wl_rollup *r, struct wl_err *e)
 		if (differ == 0)
 			wl_buf_adds(&r->done, "agrees");
 		else
-			wl_buf_printf(&r->done, "differs in %d projects",
-			    differ);
+			wl_buf_printf(&r->done, "differs (%d)", differ);
 		total += differ;
 	}
 	if (n == 0)
 		wl_buf_adds(&r->done, "no month is open");
 	if (total > 0)
-		return wl_err_set(e, WL_E_INTERNAL, "the sums of %d projects "
-		    "are not those of the ledger; the log names them", total);
+		return wl_err_set(e, WL_E_INTERNAL, "monthly sums that are "
+		    "not those of the ledger: %d; the log names the projects",
+		    total);
 	return 0;
 }
 
