@@ -69,6 +69,15 @@ bool wl_json_find(const char *p, size_t len, const char *key, size_t *off,
     size_t *vlen, bool *dup);
 
 /*
+ * The members of the object in P one by one, for documents too large to be
+ * parsed as a whole.  P must have passed the scan; *POS is 0 at first.  NAME
+ * is what stands between the quotes, escapes and all, VALUE is as written.
+ * False: there are no more.
+ */
+bool wl_json_next(const char *p, size_t len, size_t *pos, struct wl_str *name,
+    struct wl_str *value);
+
+/*
  * Append P as a JSON string with its quotes.  Invalid UTF-8 becomes U+FFFD.
  */
 void wl_json_quote(struct wl_buf *b, const char *p, size_t len);

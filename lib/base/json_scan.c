@@ -430,40 +430,49 @@ skip_value(struct cursor *c)
 }
 
 bool
+wl_json_next(const char *p, size_t len, size_t *pos, struct wl_str *name,
+    struct wl_str *value)
+{
+	struct cursor c = { p + *pos, p + len, false };
+
+	/* before a member stands the brace, or the comma after the last */
+	skip_space(&c);
+	if (c.p == c.end || *c.p++ != (*pos == 0 ? '{' : ','))
+		return false;
+	skip_space(&c);
+	if (c.p == c.end || *c.p != '"')
+		return false;	/* the end of an empty object */
+	name->p = c.p + 1;
+	if (!skip_string(&c))
+		return false;
+	name->len = (size_t)(c.p - 1 - name->p);
+	skip_space(&c);
+	if (c.p == c.end || *c.p++ != ':')
+		return false;
+	skip_space(&c);
+	value->p = c.p;
+	if (!skip_value(&c))
+		return false;
+	value->len = (size_t)(c.p - value->p);
+	*pos = (size_t)(c.p - p);
+	return true;
+}
+
+bool
 wl_json_find(const char *p, size_t len, const char *key, size_t *off,
     size_t *vlen, bool *dup)
 {
-	struct cursor c = { p, p + len, false };
-	const char *name, *name_end, *value;
+	struct wl_str name, value;
 	bool found = false, again = false;
+	size_t pos = 0;
 
-	skip_space(&c);
-	if (c.p == c.end || *c.p++ != '{')
-		return false;
-	for (;;) {
-		skip_space(&c);
-		if (c.p == c.end || *c.p != '"')
-			break;		/* the end of an empty object */
-		name = c.p + 1;
-		if (!skip_string(&c))
-			break;
-		name_end = c.p - 1;
-		skip_space(&c);
-		if (c.p == c.end || *c.p++ != ':')
-			break;
-		skip_space(&c);
-		value = c.p;
-		if (!skip_value(&c))
-			break;
-		if (means(name, name_end, key)) {
-			again = found;
-			found = true;
-			*off = (size_t)(value - p);
-			*vlen = (size_t)(c.p - value);
-		}
-		skip_space(&c);
-		if (c.p == c.end || *c.p++ != ',')
-			break;
+	while (wl_json_next(p, len, &pos, &name, &value)) {
+		if (!means(name.p, name.p + name.len, key))
+			continue;
+		again = found;
+		found = true;
+		*off = (size_t)(value.p - p);
+		*vlen = value.len;
 	}
 	if (found)
 		*dup = again;

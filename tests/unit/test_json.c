@@ -432,6 +432,35 @@ test_arena_is_full(void)
 	wl_arena_free(a);
 }
 
+/*
+ * The members of TEXT as "name=value;".
+ */
+static const char *
+members(const char *text)
+{
+	static char all[256];
+	struct wl_str name, value;
+	size_t pos = 0, n = 0;
+
+	all[0] = '\0';
+	while (wl_json_next(text, strlen(text), &pos, &name, &value))
+		n += (size_t)snprintf(all + n, sizeof(all) - n, "%.*s=%.*s;",
+		    (int)name.len, name.p, (int)value.len, value.p);
+	return all;
+}
+
+static void
+test_next(void)
+{
+	CU_ASSERT_STRING_EQUAL(members("{}"), "");
+	CU_ASSERT_STRING_EQUAL(members(" { } "), "");
+	CU_ASSERT_STRING_EQUAL(members("[{\"a\":1}]"), "");
+	CU_ASSERT_STRING_EQUAL(members("{\"a\":1}"), "a=1;");
+	CU_ASSERT_STRING_EQUAL(members(" {\"a\" : 1.5e-07 ,\n\"b\":{\"c\":"
+	    "[1, \"}\"]},\"\":\"x,y\" , \"q\\\"\":null}"),
+	    "a=1.5e-07;b={\"c\":[1, \"}\"]};=\"x,y\";q\\\"=null;");
+}
+
 int
 main(void)
 {
@@ -452,6 +481,7 @@ main(void)
 		{ "finding a member", test_find },
 		{ "finding a member written with escapes", test_find_escaped },
 		{ "the last of equal members counts", test_find_last },
+		{ "members one by one", test_next },
 		{ "a full arena", test_arena_is_full },
 		{ NULL, NULL }
 	};
