@@ -1,1 +1,13 @@
-# consumer
+# watchllm-consumer: program, drain, their tests and manual
+libwatchllm_a_SOURCES += \
+	lib/core/drain.c lib/core/drain.h lib/core/drain_priv.h \
+	lib/core/drain_batch.c \
+	lib/core/drain_fixup.c \
+	lib/core/drain_lost.c \
+	lib/core/drain_row.c lib/core/drain_row.h \
+	lib/core/drain_spool.c \
+	lib/store/db_drain.c lib/store/db_drain.h
+
+pkglibexec_PROGRAMS += watchllm-consumer
+watchllm_consumer_SOURCES = fcgi/watchllm_consumer.c
+watchllm_consumer_LDADD = libwlfcgi.a $(WL_LIBS)

@@ -9,6 +9,7 @@
 const struct wl_stmt *const wl_stmt_tables[] = {
 	wl_counter_pg_stmts,
 	wl_db_auth_stmts,
+	wl_db_drain_stmts,
 	wl_db_health_stmts,
 	wl_db_migrate_stmts,
 	wl_db_provider_stmts,
