@@ -22,7 +22,7 @@
 #include "lib/http/io.h"
 
 #define GATHER_MAX	((size_t)64 * 1024)
-#define REST_PIECES	64	/* of an unread body, 16 KB each */
+#define REST_MS		((int64_t)30 * 1000)	/* to read on after it */
 #define TIMEOUT_MS	((int64_t)60 * 1000)
 
 extern char **environ;
@@ -153,16 +153,18 @@ cgi_write(struct wl_io *io, const void *p, size_t len)
 }
 
 /*
- * Read on what no handler wanted: a web server that is still sending the body
- * would take our end for a failure and drop the reply.
+ * Read on what no handler wanted, however much: a web server that is still
+ * sending the body would take our end for a failure and drop the reply.
  */
 static void
 drain(struct wl_io *io)
 {
+	int64_t end = wl_mono() + REST_MS;
 	char buf[16384];
-	int i;
 
-	for (i = 0; i < REST_PIECES && cgi_read(io, buf, sizeof(buf)) > 0; i++)
+	if (cgi.timeout_ms > REST_MS)
+		cgi.timeout_ms = REST_MS;
+	while (cgi_read(io, buf, sizeof(buf)) > 0 && wl_mono() < end)
 		;
 }
 
