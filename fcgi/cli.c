@@ -6,15 +6,20 @@
 #include "fcgi/cli.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/base/arena.h"
 #include "lib/base/num.h"
 #include "lib/base/str.h"
+#include "lib/core/admin.h"
 #include "lib/store/pg.h"
 #include "lib/store/redis.h"
+
+#define REDIS_PATIENCE_MS	1000
 
 /* ---- failures ---------------------------------------------------------- */
 
@@ -136,6 +141,17 @@ take_value(struct wl_cli *cli, const struct wl_cli_opt *o, const char *v)
 	return -1;
 }
 
+int
+wl_cli_number(struct wl_cli *cli, const char *name, const char *v,
+    int64_t min, int64_t max, int64_t *out)
+{
+	if (wl_num_parse(v, strlen(v), min, max, out) == 0)
+		return 0;
+	wl_cli_misuse(cli, "%s %s: a number from %lld to %lld is wanted", name,
+	    v, (long long)min, (long long)max);
+	return -1;
+}
+
 static const struct wl_cli_opt *
 find_option(const struct wl_cli_opt *opts, struct wl_str name)
 {
@@ -225,6 +241,9 @@ wl_cli_stores(struct wl_cli *cli, struct wl_err *e)
 {
 	if (cli->stores)
 		return 0;
+	/* nobody waits for an answer as a caller of the gate does */
+	if (cli->conf->redis_timeout < REDIS_PATIENCE_MS)
+		cli->conf->redis_timeout = REDIS_PATIENCE_MS;
 	if (wl_pg_open(cli->conf, e) == -1)
 		return -1;
 	if (wl_redis_open(cli->conf, e) == -1) {
@@ -233,6 +252,86 @@ wl_cli_stores(struct wl_cli *cli, struct wl_err *e)
 	}
 	cli->stores = true;
 	return 0;
+}
+
+/*
+ * Behind sudo, who called it.
+ */
+static const char *
+user_name(void)
+{
+	const char *name = getuid() == 0 ? getenv("SUDO_USER") : NULL;
+	const struct passwd *p;
+
+	if (name != NULL && name[0] != '\0')
+		return name;
+	p = getpwuid(getuid());
+	return p != NULL ? p->pw_name : NULL;
+}
+
+int
+wl_cli_admin(struct wl_cli *cli, struct wl_admin *ad, struct wl_err *e)
+{
+	const char *name = user_name();
+	char *actor = name != NULL ?
+	    wl_arena_printf(cli->arena, "cli:%s", name) :
+	    wl_arena_printf(cli->arena, "cli:%ld", (long)getuid());
+
+	memset(ad, 0, sizeof(*ad));
+	if (actor == NULL)
+		return wl_err_set(e, WL_E_INTERNAL, NULL);
+	ad->a = cli->arena;
+	ad->conf = cli->conf;
+	ad->actor = actor;
+	return wl_cli_stores(cli, e);
+}
+
+void
+wl_cli_told(struct wl_cli *cli, const struct wl_admin *ad)
+{
+	if (ad->untold)
+		wl_cli_warn(cli, "Redis cannot be reached: what changed is "
+		    "stored, and workers learn of it within a minute");
+}
+
+void
+wl_cli_done(struct wl_cli *cli, const char *id, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	if (cli->out.json) {
+		wl_out_obj(&cli->out, NULL);
+		wl_out_str(&cli->out, "id", id);
+		wl_out_obj_end(&cli->out);
+		return;
+	}
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	wl_out_say(&cli->out, "%s", text);
+}
+
+const char *
+wl_cli_or_none(const char *s)
+{
+	return s != NULL && strcmp(s, "none") == 0 ? "" : s;
+}
+
+void
+wl_cli_table(struct wl_cli *cli, const char *key,
+    const struct wl_out_col *cols, int n, const struct wl_rows *rows)
+{
+	const char *cells[WL_OUT_COLUMNS];
+	int i, k;
+
+	wl_out_table(&cli->out, key, cols, n);
+	for (i = 0; i < wl_rows_count(rows); i++) {
+		for (k = 0; k < n; k++)
+			cells[k] = wl_rows_get(rows, i, k);
+		wl_out_row(&cli->out, cells);
+	}
+	wl_out_table_end(&cli->out);
 }
 
 int

@@ -16,8 +16,10 @@
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
 
+struct wl_admin;
 struct wl_arena;
 struct wl_command;
+struct wl_rows;
 
 /*
  * What the program exits with, and what a command returns.
@@ -92,6 +94,13 @@ int wl_cli_args(struct wl_cli *cli, int argc, char **argv,
     __attribute__((warn_unused_result));
 
 /*
+ * An operand that is a number within MIN..MAX; NAME is for the message.
+ * Returns 0, or -1 after wl_cli_misuse().
+ */
+int wl_cli_number(struct wl_cli *cli, const char *name, const char *v,
+    int64_t min, int64_t max, int64_t *out) __attribute__((warn_unused_result));
+
+/*
  * Say what is wrong with the arguments, and the help of the command, on
  * standard error.  Returns WL_EXIT_MISUSE.
  */
@@ -121,6 +130,33 @@ int wl_cli_conf(struct wl_cli *cli, struct wl_err *e)
  */
 int wl_cli_stores(struct wl_cli *cli, struct wl_err *e)
     __attribute__((warn_unused_result));
+
+/*
+ * The same, and *AD for the changes of lib/core/admin.h: they are made by
+ * "cli:" and the name of who runs the program.  wl_cli_told() warns when
+ * workers could not be told of one.
+ */
+int wl_cli_admin(struct wl_cli *cli, struct wl_admin *ad, struct wl_err *e)
+    __attribute__((warn_unused_result));
+void wl_cli_told(struct wl_cli *cli, const struct wl_admin *ad);
+
+/*
+ * What a change without a result of its own prints: {"id": ID} in JSON, a
+ * sentence for people.
+ */
+void wl_cli_done(struct wl_cli *cli, const char *id, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/*
+ * S, but "" for "none".
+ */
+const char *wl_cli_or_none(const char *s);
+
+/*
+ * Print ROWS, whose first N columns are COLS, as a table under KEY.
+ */
+void wl_cli_table(struct wl_cli *cli, const char *key,
+    const struct wl_out_col *cols, int n, const struct wl_rows *rows);
 
 /*
  * Write what was printed until now.  Returns WL_EXIT_OK, or WL_EXIT_FAILED

@@ -3,8 +3,24 @@
 bin_PROGRAMS += watchllm
 watchllm_SOURCES = \
 	fcgi/watchllm.c \
+	fcgi/ask.c fcgi/ask.h \
 	fcgi/cli.c fcgi/cli.h \
 	fcgi/cmd.h \
+	fcgi/cmd_audit.c \
+	fcgi/cmd_dead_letter.c \
+	fcgi/cmd_key.c \
 	fcgi/cmd_migrate.c \
+	fcgi/cmd_plan.c \
+	fcgi/cmd_project.c \
+	fcgi/cmd_provider.c \
+	fcgi/cmd_provider_key.c \
+	fcgi/cmd_usage.c \
 	fcgi/out.c fcgi/out.h
 watchllm_LDADD = libwlfcgi.a $(WL_LIBS)
+libwatchllm_a_SOURCES += \
+	lib/core/admin.c lib/core/admin.h \
+	lib/core/dead.c lib/core/dead.h \
+	lib/core/vault.c lib/core/vault.h \
+	lib/store/db_admin.c lib/store/db_admin.h lib/store/db_admin_priv.h \
+	lib/store/db_admin_list.c \
+	lib/store/db_admin_provider.c

@@ -61,6 +61,7 @@ json_value(struct wl_jw *w, const char *key, enum wl_out_type type,
 		break;
 	case WL_OUT_INT:
 	case WL_OUT_NUM:
+	case WL_OUT_JSON:
 		wl_jw_raw(w, key, v, strlen(v));
 		break;
 	case WL_OUT_BOOL:

@@ -15,11 +15,15 @@
 #define WL_OUT_COLUMNS	16
 
 /*
- * What a value given as text is in JSON.  A list is one with commas between
- * its words, an array of strings in JSON.
+ * What a value given as text is in JSON.
  */
 enum wl_out_type {
-	WL_OUT_STR, WL_OUT_INT, WL_OUT_NUM, WL_OUT_BOOL, WL_OUT_LIST
+	WL_OUT_STR,
+	WL_OUT_INT,
+	WL_OUT_NUM,
+	WL_OUT_BOOL,	/* begins with t or y for true */
+	WL_OUT_LIST,	/* words with commas between: an array of strings */
+	WL_OUT_JSON	/* is JSON */
 };
 
 struct wl_out_col {

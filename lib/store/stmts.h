@@ -7,6 +7,9 @@
 #include "lib/store/pg.h"
 
 extern const struct wl_stmt wl_counter_pg_stmts[];
+extern const struct wl_stmt wl_db_admin_list_stmts[];
+extern const struct wl_stmt wl_db_admin_provider_stmts[];
+extern const struct wl_stmt wl_db_admin_stmts[];
 extern const struct wl_stmt wl_db_auth_stmts[];
 extern const struct wl_stmt wl_db_drain_stmts[];
 extern const struct wl_stmt wl_db_health_stmts[];

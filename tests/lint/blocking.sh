@@ -41,6 +41,7 @@ lib/base/log.c poll with timeout 0
 lib/base/loop.c epoll_wait the loop itself
 lib/base/offload.c pthread_cond_wait a helper thread waits for work
 lib/base/offload.c pthread_join helpers that are idle end at once
+lib/core/vault.c fsync in a helper thread
 lib/http/names.c getaddrinfo in a helper thread
 lib/store/resolve.c getaddrinfo in a helper thread, or a numeric host
 lib/store/resolve.c getnameinfo of numbers only

@@ -1,0 +1,268 @@
+/*
+ * watchllm provider, watchllm route.
+ */
+#include "config.h"
+
+#include "fcgi/cli.h"
+#include "fcgi/cmd.h"
+#include "lib/core/admin.h"
+#include "lib/http/guard.h"
+#include "lib/store/pg.h"
+
+const char wl_cmd_provider_help[] =
+    "Usage: watchllm provider list\n"
+    "       watchllm provider set ID [OPTION]...\n"
+    "Show, change and make providers, the hosts that answer calls.  One that "
+    "is new\n"
+    "needs --base-url.  Workers learn of a change within a minute.\n"
+    "\n"
+    "      --base-url URL          what /chat/completions is appended to\n"
+    "      --name NAME             shown to people\n"
+    "      --wire FORMAT           openai\n"
+    "      --auth bearer|x-api-key|none\n"
+    "                              how its key is sent\n"
+    "      --no-key, --key-required\n"
+    "                              whether calls may go there without a key\n"
+    "      --private, --public     whether it may be plain http and have a "
+    "private\n"
+    "                              address (also list it in "
+    "upstream_private_hosts)\n"
+    "      --no-stream-options, --stream-options\n"
+    "                              whether it takes "
+    "stream_options.include_usage\n"
+    "      --price-provider P|none\n"
+    "                              whose prices hold\n"
+    "      --disable, --enable     send no calls there, or again\n"
+    "      --json                  print JSON\n";
+
+const char wl_cmd_route_help[] =
+    "Usage: watchllm route list [--provider PROVIDER]\n"
+    "       watchllm route set PATTERN PROVIDER [--exact] [--priority N]\n"
+    "       watchllm route remove PATTERN [PROVIDER] [--exact]\n"
+    "Routes say which provider answers for a model: the one whose pattern is "
+    "the\n"
+    "model's name, else the one with the longest pattern that the name begins "
+    "with.\n"
+    "Workers learn of a change within a minute.\n"
+    "\n"
+    "      --exact       PATTERN is the whole name, not its beginning\n"
+    "      --priority N  among routes that match equally well, 1 first (1)\n"
+    "      --json        print JSON\n";
+
+#define PRIORITY_MAX	1000
+
+static int
+list(struct wl_cli *cli, int argc, char **argv)
+{
+	static const struct wl_out_col cols[] = {
+		{ "id", WL_OUT_STR }, { "name", WL_OUT_STR },
+		{ "wire", WL_OUT_STR }, { "base_url", WL_OUT_STR },
+		{ "auth", WL_OUT_STR }, { "key_required", WL_OUT_BOOL },
+		{ "private", WL_OUT_BOOL }, { "stream_options", WL_OUT_BOOL },
+		{ "price_provider", WL_OUT_STR }, { "enabled", WL_OUT_BOOL }
+	};
+	struct wl_err e = { 0 };
+	struct wl_rows *r;
+
+	if (wl_cli_args(cli, argc, argv, NULL, 0, 0) == -1)
+		return WL_EXIT_MISUSE;
+	if (wl_cli_stores(cli, &e) == -1 || (r = wl_db_admin_list(cli->arena,
+	    WL_DB_PROVIDERS, NULL, &e)) == NULL)
+		return wl_cli_fail(cli, &e);
+	wl_cli_table(cli, NULL, cols, 10, r);
+	return WL_EXIT_OK;
+}
+
+/*
+ * A pair of flags that exclude each other.
+ */
+struct pair {
+	bool		 yes, no;
+	const char	*names;
+};
+
+static int
+take_pair(struct wl_cli *cli, const struct pair *p, enum wl_admin_bool *out)
+{
+	if (p->yes && p->no) {
+		wl_cli_misuse(cli, "%s exclude each other", p->names);
+		return -1;
+	}
+	*out = p->yes ? WL_ADMIN_YES : p->no ? WL_ADMIN_NO : WL_ADMIN_SAME;
+	return 0;
+}
+
+/*
+ * A private host that the configuration does not list gets no calls.
+ */
+static void
+check_listed(struct wl_cli *cli, const struct wl_admin_provider *p)
+{
+	char host[256];
+	bool https;
+	int port;
+
+	if (p->base_url == NULL || p->is_private != WL_ADMIN_YES ||
+	    wl_guard_split(p->base_url, &https, host, &port) == -1 ||
+	    wl_guard_listed(cli->conf->upstream_private_hosts, host, port))
+		return;
+	wl_cli_warn(cli, "upstream_private_hosts of the configuration does not "
+	    "list %s: calls to it are refused until it does", host);
+}
+
+static int
+save(struct wl_cli *cli, const char *id, const struct wl_admin_provider *p)
+{
+	struct wl_err e = { 0 };
+	struct wl_admin ad;
+	int64_t unbound;
+
+	if (wl_cli_admin(cli, &ad, &e) == -1 ||
+	    wl_admin_provider_set(&ad, id, p, &unbound, &e) == -1)
+		return wl_cli_fail(cli, &e);
+	check_listed(cli, p);
+	if (unbound > 0)
+		wl_cli_warn(cli, "%lld keys for %s are bound to another host "
+		    "and are not used: set them again", (long long)unbound,
+		    id);
+	wl_cli_done(cli, id, "Provider %s is set.", id);
+	return WL_EXIT_OK;
+}
+
+static int
+set(struct wl_cli *cli, int argc, char **argv)
+{
+	struct wl_admin_provider p = { 0 };
+	struct pair key = { .names = "--key-required and --no-key" };
+	struct pair priv = { .names = "--private and --public" };
+	struct pair stream = { .names = "--stream-options and "
+	    "--no-stream-options" };
+	struct pair enabled = { .names = "--enable and --disable" };
+	const struct wl_cli_opt opts[] = {
+		{ "auth", WL_ARG_WORD, &p.auth, 0, 0, "bearer|x-api-key|none" },
+		{ "base-url", WL_ARG_TEXT, &p.base_url, 0, 0, NULL },
+		{ "disable", WL_ARG_FLAG, &enabled.no, 0, 0, NULL },
+		{ "enable", WL_ARG_FLAG, &enabled.yes, 0, 0, NULL },
+		{ "key-required", WL_ARG_FLAG, &key.yes, 0, 0, NULL },
+		{ "name", WL_ARG_TEXT, &p.name, 0, 0, NULL },
+		{ "no-key", WL_ARG_FLAG, &key.no, 0, 0, NULL },
+		{ "no-stream-options", WL_ARG_FLAG, &stream.no, 0, 0, NULL },
+		{ "price-provider", WL_ARG_TEXT, &p.price_provider, 0, 0,
+		    NULL },
+		{ "private", WL_ARG_FLAG, &priv.yes, 0, 0, NULL },
+		{ "public", WL_ARG_FLAG, &priv.no, 0, 0, NULL },
+		{ "stream-options", WL_ARG_FLAG, &stream.yes, 0, 0, NULL },
+		{ "wire", WL_ARG_TEXT, &p.wire, 0, 0, NULL },
+		{ NULL, WL_ARG_FLAG, NULL, 0, 0, NULL }
+	};
+
+	if (wl_cli_args(cli, argc, argv, opts, 1, 1) == -1 ||
+	    take_pair(cli, &key, &p.key_required) == -1 ||
+	    take_pair(cli, &priv, &p.is_private) == -1 ||
+	    take_pair(cli, &stream, &p.stream_options) == -1 ||
+	    take_pair(cli, &enabled, &p.enabled) == -1)
+		return WL_EXIT_MISUSE;
+	p.price_provider = wl_cli_or_none(p.price_provider);
+	return save(cli, argv[1], &p);
+}
+
+int
+wl_cmd_provider(struct wl_cli *cli, int argc, char **argv)
+{
+	static const struct wl_cli_sub subs[] = {
+		{ "list", list }, { "set", set }, { NULL, NULL }
+	};
+
+	return wl_cli_sub(cli, subs, argc, argv);
+}
+
+/* ---- routes ------------------------------------------------------------ */
+
+static int
+route_list(struct wl_cli *cli, int argc, char **argv)
+{
+	static const struct wl_out_col cols[] = {
+		{ "pattern", WL_OUT_STR }, { "kind", WL_OUT_STR },
+		{ "provider", WL_OUT_STR }, { "priority", WL_OUT_INT }
+	};
+	const char *provider = NULL;
+	const struct wl_cli_opt opts[] = {
+		{ "provider", WL_ARG_TEXT, &provider, 0, 0, NULL },
+		{ NULL, WL_ARG_FLAG, NULL, 0, 0, NULL }
+	};
+	struct wl_err e = { 0 };
+	struct wl_rows *r;
+
+	if (wl_cli_args(cli, argc, argv, opts, 0, 0) == -1)
+		return WL_EXIT_MISUSE;
+	if (wl_cli_stores(cli, &e) == -1 || (r = wl_db_admin_list(cli->arena,
+	    WL_DB_ROUTES, &provider, &e)) == NULL)
+		return wl_cli_fail(cli, &e);
+	wl_cli_table(cli, NULL, cols, 4, r);
+	return WL_EXIT_OK;
+}
+
+static int
+route_set(struct wl_cli *cli, int argc, char **argv)
+{
+	int64_t priority = 1;
+	bool exact = false;
+	const struct wl_cli_opt opts[] = {
+		{ "exact", WL_ARG_FLAG, &exact, 0, 0, NULL },
+		{ "priority", WL_ARG_INT, &priority, 1, PRIORITY_MAX, NULL },
+		{ NULL, WL_ARG_FLAG, NULL, 0, 0, NULL }
+	};
+	struct wl_err e = { 0 };
+	struct wl_admin ad;
+
+	if (wl_cli_args(cli, argc, argv, opts, 2, 2) == -1)
+		return WL_EXIT_MISUSE;
+	if (wl_cli_admin(cli, &ad, &e) == -1)
+		return wl_cli_fail(cli, &e);
+	if (wl_db_admin_route_set(ad.a, ad.actor, argv[1], exact ? "exact" :
+	    "prefix", argv[2], (int)priority, &e) == -1)
+		return e.code == WL_E_NOT_FOUND ?
+		    wl_cli_failf(cli, "there is no provider \"%s\"", argv[2]) :
+		    wl_cli_fail(cli, &e);
+	wl_cli_done(cli, argv[1], exact ? "%s answers for %s." :
+	    "%s answers for models that begin with %s.", argv[2], argv[1]);
+	return WL_EXIT_OK;
+}
+
+static int
+route_remove(struct wl_cli *cli, int argc, char **argv)
+{
+	bool exact = false;
+	const struct wl_cli_opt opts[] = {
+		{ "exact", WL_ARG_FLAG, &exact, 0, 0, NULL },
+		{ NULL, WL_ARG_FLAG, NULL, 0, 0, NULL }
+	};
+	struct wl_err e = { 0 };
+	struct wl_admin ad;
+	int n = wl_cli_args(cli, argc, argv, opts, 1, 2), ret;
+
+	if (n == -1)
+		return WL_EXIT_MISUSE;
+	if (wl_cli_admin(cli, &ad, &e) == -1)
+		return wl_cli_fail(cli, &e);
+	ret = wl_db_admin_route_remove(ad.a, ad.actor, argv[1], exact ?
+	    "exact" : "prefix", n == 2 ? argv[2] : NULL, &e);
+	if (ret == -1)
+		return wl_cli_fail(cli, &e);
+	if (ret == 0)
+		return wl_cli_failf(cli, "there is no such route; \"watchllm "
+		    "route list\" shows them, and which are exact");
+	wl_cli_done(cli, argv[1], "No route for %s any more.", argv[1]);
+	return WL_EXIT_OK;
+}
+
+int
+wl_cmd_route(struct wl_cli *cli, int argc, char **argv)
+{
+	static const struct wl_cli_sub subs[] = {
+		{ "list", route_list }, { "remove", route_remove },
+		{ "set", route_set }, { NULL, NULL }
+	};
+
+	return wl_cli_sub(cli, subs, argc, argv);
+}
