@@ -21,7 +21,7 @@
 
 #define RESPONDER	1
 #define PIECE_MAX	((size_t)1 << 20)
-#define REST_PIECES	32
+#define REST_PIECES	128
 
 struct wl_io_fcgx {
 	struct wl_io		io;
@@ -133,7 +133,7 @@ io_flush(struct wl_io *io)
 static void
 take_rest(struct wl_io_fcgx *c)
 {
-	char buf[4096];
+	char buf[1024];
 	int i;
 
 	c->os.no_wait = true;

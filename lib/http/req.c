@@ -24,8 +24,9 @@
 
 #define HEADER_NAME_MAX	128
 #define CLIENT_ID_MAX	128
-/* A body grows in the arena's care from here. */
-#define FIRST_READ	((size_t)16 * 1024)
+/* A body is read in such pieces: each is a part of the coroutine's stack, whose
+   pages stay with it. */
+#define PIECE		((size_t)2 * 1024)
 
 static const char *const method_names[] = {
 	[WL_GET] = "GET",
@@ -395,7 +396,7 @@ body_buffer(struct wl_arena *a, int64_t max)
 
 	if (b == NULL)
 		return NULL;
-	wl_buf_init(b, (size_t)max + FIRST_READ);
+	wl_buf_init(b, (size_t)max + PIECE);
 	return wl_arena_defer(a, free_body, b) == -1 ? NULL : b;
 }
 
@@ -409,7 +410,7 @@ client_gone(struct wl_err *e, const char *why)
 int
 wl_req_read_body(struct wl_req *r, int64_t max, struct wl_err *e)
 {
-	char piece[FIRST_READ];
+	char piece[PIECE];
 	struct wl_buf *b;
 	ssize_t n;
 

@@ -14,7 +14,7 @@
 #include "lib/http/io.h"
 
 /* Most bytes of a formatted header value. */
-#define VALUE_MAX	4096
+#define VALUE_MAX	256
 
 static const struct {
 	int		 status;
