@@ -94,6 +94,18 @@ on_ready(int fd, uint32_t events, void *arg)
 	act(arg, fd, ev);
 }
 
+/*
+ * A connection without a transfer has broken; libcurl finds out when it wants
+ * to use it again.
+ */
+static void
+on_idle(int fd, uint32_t events, void *arg)
+{
+	(void)events;
+	(void)arg;
+	wl_forget(fd);
+}
+
 static int
 on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *data)
 {
@@ -101,10 +113,10 @@ on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *data)
 
 	(void)easy;
 	(void)data;
-	if (what == CURL_POLL_REMOVE) {
-		wl_forget(fd);
-		return 0;
-	}
+	/* it will most likely be used again: taking it out of epoll and putting
+	   it back would be two system calls a call */
+	if (what == CURL_POLL_REMOVE)
+		return wl_watch(fd, 0, on_idle, arg);
 	if (what & CURL_POLL_IN)
 		events |= EPOLLIN;
 	if (what & CURL_POLL_OUT)
