@@ -60,13 +60,13 @@ class Stores(stack.Stores):
         return self
 
     def unlimited(self, provider: str) -> str:
-        """The key of a project that no limit stops."""
+        """The key of a project that no limit stops, with the limits that the
+        seeded plans have: a minute's and a month's."""
         key = make_key()
         digest = hashlib.sha256(key.encode()).hexdigest()
         self.sql(f"""
-            INSERT INTO watchllm.plan (id, name, requests_per_minute, requests_per_month,
-                concurrent_requests)
-                VALUES ('bench', 'Bench', 100000000, 1000000000, 100000)
+            INSERT INTO watchllm.plan (id, name, requests_per_minute, requests_per_month)
+                VALUES ('bench', 'Bench', 100000000, 1000000000)
                 ON CONFLICT DO NOTHING;
             WITH p AS (INSERT INTO watchllm.project (name, plan_id, default_provider)
                 VALUES ('bench', 'bench', '{provider}') RETURNING id)
