@@ -1,4 +1,4 @@
-# watchllm-rollup: the cron program
+# watchllm-rollup, the cron program
 pkglibexec_PROGRAMS += watchllm-rollup
 watchllm_rollup_SOURCES = fcgi/watchllm_rollup.c
 watchllm_rollup_LDADD = libwlfcgi.a $(WL_LIBS)
@@ -15,3 +15,9 @@ tests/db/test_rollup.log: tests/db/test_rollup$(EXEEXT)
 TESTS += tests/e2e/test_rollup.py
 EXTRA_DIST += tests/e2e/test_rollup.py
 tests/e2e/test_rollup.log: watchllm-rollup$(EXEEXT)
+
+# watchllm prices
+libwatchllm_a_SOURCES += \
+	lib/core/price_import.c lib/core/price_import.h \
+	lib/store/db_price.c lib/store/db_price.h
+watchllm_SOURCES += fcgi/cmd_prices.c

@@ -53,6 +53,8 @@ static const struct wl_command commands[] = {
 	    wl_cmd_route_help, false, wl_cmd_route },
 	{ "provider-key", "keep projects' own keys for providers",
 	    wl_cmd_provider_key_help, false, wl_cmd_provider_key },
+	{ "prices", "import and show what models cost",
+	    wl_cmd_prices_help, false, wl_cmd_prices },
 	{ "audit", "show and check who changed what",
 	    wl_cmd_audit_help, false, wl_cmd_audit },
 	{ "dead-letter", "look after records that the database refused",

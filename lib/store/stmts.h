@@ -14,6 +14,7 @@ extern const struct wl_stmt wl_db_auth_stmts[];
 extern const struct wl_stmt wl_db_drain_stmts[];
 extern const struct wl_stmt wl_db_health_stmts[];
 extern const struct wl_stmt wl_db_migrate_stmts[];
+extern const struct wl_stmt wl_db_price_stmts[];
 extern const struct wl_stmt wl_db_provider_stmts[];
 extern const struct wl_stmt wl_db_rollup_stmts[];
 extern const struct wl_stmt wl_db_usage_stmts[];
