@@ -27,6 +27,8 @@
 
 #define ALIGN		(_Alignof(max_align_t))
 #define FIRST_BLOCK	((size_t)8 * 1024)
+/* What is printed is mostly shorter than this, and then printed once. */
+#define SMALL		128
 #define LARGEST_BLOCK	((size_t)256 * 1024)
 
 struct block {
@@ -202,13 +204,15 @@ wl_arena_strdup(struct wl_arena *a, const char *s)
 char *
 wl_arena_printf(struct wl_arena *a, const char *fmt, ...)
 {
+	char small[SMALL], *s;
 	va_list ap;
-	char *s;
 	int n;
 
 	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
+	n = vsnprintf(small, sizeof(small), fmt, ap);
 	va_end(ap);
+	if (n >= 0 && (size_t)n < sizeof(small))
+		return wl_arena_dup(a, small, (size_t)n);
 	if (n < 0 || (s = wl_arena_alloc(a, (size_t)n + 1)) == NULL)
 		return NULL;
 	va_start(ap, fmt);

@@ -236,9 +236,13 @@ wl_json_quote(struct wl_buf *b, const char *p, size_t len)
 
 	wl_buf_addc(b, '"');
 	for (i = 0; i < len; i += n == 0 ? 1 : n) {
+		if ((n = wl_json_plain(p + i, len - i)) > 0) {
+			plain += n;
+			continue;
+		}
 		n = wl_utf8_seq(p + i, len - i);
 		c = (unsigned char)p[i];
-		if (n > 1 || (n == 1 && c >= 0x20 && c != '"' && c != '\\')) {
+		if (n > 1) {
 			plain += n;
 			continue;
 		}

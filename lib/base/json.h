@@ -78,6 +78,17 @@ bool wl_json_next(const char *p, size_t len, size_t *pos, struct wl_str *name,
     struct wl_str *value);
 
 /*
+ * Whether NAME, as wl_json_next() gave it, means KEY, escapes and all.
+ */
+bool wl_json_is(struct wl_str name, const char *key);
+
+/*
+ * How many bytes at P stand in a JSON string as they are and are one
+ * character each: ASCII without controls, quote and backslash.
+ */
+size_t wl_json_plain(const char *p, size_t len);
+
+/*
  * Append P as a JSON string with its quotes.  Invalid UTF-8 becomes U+FFFD.
  */
 void wl_json_quote(struct wl_buf *b, const char *p, size_t len);

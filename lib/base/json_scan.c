@@ -41,17 +41,21 @@ special(uint64_t w)
 	    highs) != 0;
 }
 
-static void
-skip_plain(struct cursor *c)
+size_t
+wl_json_plain(const char *p, size_t len)
 {
+	size_t i = 0;
 	uint64_t w;
 
-	while ((size_t)(c->end - c->p) >= sizeof(w)) {
-		memcpy(&w, c->p, sizeof(w));
+	for (; len - i >= sizeof(w); i += sizeof(w)) {
+		memcpy(&w, p + i, sizeof(w));
 		if (special(w))
-			return;
-		c->p += sizeof(w);
+			break;
 	}
+	while (i < len && p[i] >= 0x20 && (unsigned char)p[i] < 0x80 &&
+	    p[i] != '"' && p[i] != '\\')
+		i++;
+	return i;
 }
 
 static bool
@@ -100,7 +104,7 @@ skip_string(struct cursor *c)
 	size_t n;
 
 	for (c->p++;;) {
-		skip_plain(c);
+		c->p += wl_json_plain(c->p, (size_t)(c->end - c->p));
 		if (c->p == c->end)
 			return false;
 		ch = (unsigned char)*c->p;
@@ -374,12 +378,10 @@ decode(const char **p, const char *end, char out[4])
 	return 1;
 }
 
-/*
- * Whether the text of a string from P to END means KEY.
- */
-static bool
-means(const char *p, const char *end, const char *key)
+bool
+wl_json_is(struct wl_str name, const char *key)
 {
+	const char *p = name.p, *end = p + name.len;
 	size_t n, left = strlen(key);
 	char ch[4];
 
@@ -467,7 +469,7 @@ wl_json_find(const char *p, size_t len, const char *key, size_t *off,
 	size_t pos = 0;
 
 	while (wl_json_next(p, len, &pos, &name, &value)) {
-		if (!means(name.p, name.p + name.len, key))
+		if (!wl_json_is(name, key))
 			continue;
 		again = found;
 		found = true;

@@ -5,6 +5,7 @@
 #include "lib/base/jw.h"
 #include "lib/base/buf.h"
 #include "lib/base/json.h"
+#include "lib/base/num.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -89,10 +90,10 @@ wl_jw_strn(struct wl_jw *w, const char *key, const char *p, size_t len)
 void
 wl_jw_int(struct wl_jw *w, const char *key, int64_t v)
 {
-	char num[24];
+	char num[WL_NUM_LEN];
+	size_t len = wl_num_put(v, num);
 
-	snprintf(num, sizeof(num), "%lld", (long long)v);
-	wl_jw_raw(w, key, num, strlen(num));
+	wl_jw_raw(w, key, num, len);
 }
 
 void

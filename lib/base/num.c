@@ -7,6 +7,24 @@
 #include <stdbool.h>
 #include <string.h>
 
+size_t
+wl_num_put(int64_t v, char out[WL_NUM_LEN])
+{
+	uint64_t u = v < 0 ? -(uint64_t)v : (uint64_t)v;
+	char digits[WL_NUM_LEN], *p = digits + sizeof(digits);
+	size_t len;
+
+	*--p = '\0';
+	do
+		*--p = (char)('0' + u % 10);
+	while ((u /= 10) > 0);
+	if (v < 0)
+		*--p = '-';
+	len = (size_t)(digits + sizeof(digits) - 1 - p);
+	memcpy(out, p, len + 1);
+	return len;
+}
+
 int
 wl_num_parse(const char *s, size_t len, int64_t min, int64_t max, int64_t *out)
 {

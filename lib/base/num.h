@@ -9,6 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* V in decimal, ended by NUL; returns its length.  For where printf is felt. */
+#define WL_NUM_LEN	21
+size_t wl_num_put(int64_t v, char out[WL_NUM_LEN]);
+
 /* The whole of S as a decimal integer within MIN..MAX: 0, or -1. */
 int wl_num_parse(const char *s, size_t len, int64_t min, int64_t max,
     int64_t *out) __attribute__((warn_unused_result));

@@ -34,6 +34,7 @@ struct entry {
 };
 
 static struct entry	table[SETS][WAYS];
+static int64_t		latest = -1;	/* minute of the newest entry */
 
 static const char *const words[] = {
 	[WL_ADDRESS_AUTH] = "auth",
@@ -112,6 +113,7 @@ make(uint64_t id, int64_t minute)
 			e = &set[i];
 	}
 	*e = (struct entry){ .id = id, .minute = minute };
+	latest = minute;
 	return e;
 }
 
@@ -131,6 +133,9 @@ wl_address_check(const struct wl_conf *conf, enum wl_address_kind kind,
 	char net[INET6_ADDRSTRLEN];
 	struct entry *found;
 
+	/* mostly nobody has failed, and the hash need not be made */
+	if (latest != now / MINUTE)
+		return 0;
 	network(addr, net);
 	found = find(identify(kind, net), now / MINUTE);
 	if (found == NULL || found->count < limit(conf, kind))
@@ -166,4 +171,5 @@ void
 wl_address_flush(void)
 {
 	memset(table, 0, sizeof(table));
+	latest = -1;
 }

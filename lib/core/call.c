@@ -234,25 +234,34 @@ estimate(const struct wl_ask *ask)
 	return wl_tokens_estimate(m.bytes) + m.tokens;
 }
 
+static void
+twin(struct wl_ask *ask, const char *name)
+{
+	wl_err_set(&ask->fault, WL_E_INVALID_REQUEST,
+	    "\"%s\" is given more than once.", name);
+	ask->fault.param = name;
+}
+
 /*
  * The provider may read another one of two members than we do.
  */
 static void
 refuse_twins(struct wl_ask *ask)
 {
-	size_t i, off, len;
-	bool dup;
+	bool seen[sizeof(deciding) / sizeof(deciding[0])] = { false };
+	struct wl_str name, value;
+	size_t i, pos = 0;
 
-	for (i = 0; i < sizeof(deciding) / sizeof(deciding[0]); i++) {
-		dup = false;
-		if (!wl_json_find(ask->body.p, ask->body.len, deciding[i],
-		    &off, &len, &dup) || !dup)
-			continue;
-		wl_err_set(&ask->fault, WL_E_INVALID_REQUEST,
-		    "\"%s\" is given more than once.", deciding[i]);
-		ask->fault.param = deciding[i];
-		return;
-	}
+	while (wl_json_next(ask->body.p, ask->body.len, &pos, &name, &value))
+		for (i = 0; i < sizeof(deciding) / sizeof(deciding[0]); i++) {
+			if (!wl_json_is(name, deciding[i]))
+				continue;
+			if (seen[i]) {
+				twin(ask, deciding[i]);
+				return;
+			}
+			seen[i] = true;
+		}
 }
 
 static void

@@ -432,16 +432,17 @@ static void
 draw(void *arg)
 {
 	struct outline *ol = arg;
-	size_t off, len;
-	bool dup;
+	struct wl_str name, value;
+	size_t pos = 0;
 	int i;
 
 	ol->valid = wl_json_scan(ol->body.p, ol->body.len, SIZE_MAX) ==
 	    WL_JSON_OK;
-	for (i = 0; ol->valid && i < PART_MAX; i++)
-		if (wl_json_find(ol->body.p, ol->body.len, part_names[i],
-		    &off, &len, &dup))
-			ol->part[i] = (struct wl_str){ ol->body.p + off, len };
+	while (ol->valid && wl_json_next(ol->body.p, ol->body.len, &pos,
+	    &name, &value))
+		for (i = 0; i < PART_MAX; i++)
+			if (wl_json_is(name, part_names[i]))
+				ol->part[i] = value;
 }
 
 static void

@@ -136,19 +136,27 @@ flush(void *arg)
 		wl_wake(rd.owner);
 }
 
+static void
+put_count(char kind, size_t n)
+{
+	char head[WL_NUM_LEN];
+	size_t len = wl_num_put((int64_t)n, head);
+
+	wl_buf_addc(&rd.out, kind);
+	wl_buf_add(&rd.out, head, len);
+	wl_buf_adds(&rd.out, "\r\n");
+}
+
 static int
 append(int argc, const char *const *argv, const size_t *lens)
 {
-	char head[32];
 	size_t len;
 	int i;
 
-	snprintf(head, sizeof(head), "*%d\r\n", argc);
-	wl_buf_adds(&rd.out, head);
+	put_count('*', (size_t)argc);
 	for (i = 0; i < argc; i++) {
 		len = lens != NULL ? lens[i] : strlen(argv[i]);
-		snprintf(head, sizeof(head), "$%zu\r\n", len);
-		wl_buf_adds(&rd.out, head);
+		put_count('$', len);
 		wl_buf_add(&rd.out, argv[i], len);
 		wl_buf_adds(&rd.out, "\r\n");
 	}

@@ -107,6 +107,7 @@ test_copies(void)
 {
 	struct wl_arena *a = wl_arena_new(1 << 20);
 	char *s;
+	size_t n;
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(a);
 	s = wl_arena_dup(a, "a\0b", 3);
@@ -114,6 +115,11 @@ test_copies(void)
 	CU_ASSERT_STRING_EQUAL(wl_arena_dup(a, NULL, 0), "");
 	CU_ASSERT_STRING_EQUAL(wl_arena_strdup(a, "text"), "text");
 	CU_ASSERT_STRING_EQUAL(wl_arena_printf(a, "%d-%s", 7, "x"), "7-x");
+	for (n = 120; n < 140; n++) {
+		s = wl_arena_printf(a, "%*d", (int)n, 1);
+		CU_ASSERT_EQUAL(strlen(s), n);
+		CU_ASSERT(s[n - 1] == '1' && s[n - 2] == ' ');
+	}
 	s = wl_arena_printf(a, "%*d", 20000, 1);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
 	CU_ASSERT_EQUAL(strlen(s), 20000);

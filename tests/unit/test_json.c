@@ -461,6 +461,47 @@ test_next(void)
 	    "a=1.5e-07;b={\"c\":[1, \"}\"]};=\"x,y\";q\\\"=null;");
 }
 
+/*
+ * Eight bytes are looked at in one step: what needs a look must be found at
+ * every place of it, and near the end.
+ */
+static void
+test_plain_runs(void)
+{
+	static const struct {
+		const char	*byte, *quoted;
+	} rows[] = {
+		{ "\"", "\\\"" }, { "\\", "\\\\" }, { "\n", "\\n" },
+		{ "\x01", "\\u0001" }, { "\x1f", "\\u001f" },
+		{ "\x7f", "\x7f" }, { " ", " " }, { "\xc3\xa9", "\xc3\xa9" },
+		{ "\xff", "\xef\xbf\xbd" }, { "\x80", "\xef\xbf\xbd" },
+	};
+	char text[64], want[64];
+	struct wl_buf b;
+	size_t i, at, len;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		for (len = 1; len < 28; len++)
+			for (at = 0; at < len; at++) {
+				snprintf(text, sizeof(text), "%.*s%s%.*s",
+				    (int)at, "abcdefghijklmnopqrstuvwxyz~",
+				    rows[i].byte, (int)(len - 1 - at),
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ!");
+				snprintf(want, sizeof(want), "\"%.*s%s%.*s\"",
+				    (int)at, "abcdefghijklmnopqrstuvwxyz~",
+				    rows[i].quoted, (int)(len - 1 - at),
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ!");
+				wl_buf_init(&b, 0);
+				wl_json_quote(&b, text, strlen(text));
+				CU_ASSERT_STRING_EQUAL(b.p, want);
+				CU_ASSERT_EQUAL(wl_json_scan(b.p, b.len, 1),
+				    WL_JSON_OK);
+				wl_buf_free(&b);
+				CU_ASSERT_EQUAL(wl_json_plain(text,
+				    strlen(text)), i == 5 || i == 6 ? len : at);
+			}
+}
+
 int
 main(void)
 {
@@ -482,6 +523,7 @@ main(void)
 		{ "finding a member written with escapes", test_find_escaped },
 		{ "the last of equal members counts", test_find_last },
 		{ "members one by one", test_next },
+		{ "runs of plain text", test_plain_runs },
 		{ "a full arena", test_arena_is_full },
 		{ NULL, NULL }
 	};

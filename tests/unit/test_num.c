@@ -1,5 +1,5 @@
 /*
- * Numbers from text.
+ * Numbers from text, and to it.
  */
 #include "config.h"
 #include "lib/base/num.h"
@@ -89,6 +89,28 @@ test_sizes(void)
 		CU_ASSERT_EQUAL(wl_num_size(bad[i], &v), -1);
 }
 
+static void
+test_put(void)
+{
+	static const struct {
+		int64_t		 v;
+		const char	*text;
+	} rows[] = {
+		{ 0, "0" }, { 7, "7" }, { -1, "-1" }, { 10, "10" },
+		{ 1736001720, "1736001720" },
+		{ INT64_MAX, "9223372036854775807" },
+		{ INT64_MIN, "-9223372036854775808" },
+	};
+	char text[WL_NUM_LEN];
+	size_t i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		CU_ASSERT_EQUAL(wl_num_put(rows[i].v, text),
+		    strlen(rows[i].text));
+		CU_ASSERT_STRING_EQUAL(text, rows[i].text);
+	}
+}
+
 int
 main(void)
 {
@@ -96,6 +118,7 @@ main(void)
 		{ "integers", test_integers },
 		{ "durations", test_durations },
 		{ "sizes", test_sizes },
+		{ "to text", test_put },
 		{ NULL, NULL }
 	};
 
