@@ -16,6 +16,7 @@
 #include "lib/base/num.h"
 #include "lib/base/str.h"
 #include "lib/core/admin.h"
+#include "lib/store/db_migrate.h"
 #include "lib/store/pg.h"
 #include "lib/store/redis.h"
 
@@ -26,11 +27,18 @@
 static void __attribute__((format(printf, 3, 0)))
 complain(struct wl_cli *cli, const char *word, const char *fmt, va_list ap)
 {
+	char text[2048], *p;
+
+	vsnprintf(text, sizeof(text), fmt, ap);
+	/* one line, and nothing that a terminal would obey */
+	for (p = text; *p != '\0'; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = ' ';
+	while (p > text && p[-1] == ' ')
+		*--p = '\0';
 	/* what came before it is seen before it */
 	fflush(stdout);
-	fprintf(stderr, "%s: %s", cli->program->name, word);
-	vfprintf(stderr, fmt, ap);
-	fputc('\n', stderr);
+	fprintf(stderr, "%s: %s%s\n", cli->program->name, word, text);
 }
 
 int
@@ -66,12 +74,42 @@ wl_cli_warn(struct wl_cli *cli, const char *fmt, ...)
 	va_end(ap);
 }
 
+/*
+ * What to do, by how E's detail begins.
+ */
+static const char *
+advice(const struct wl_err *e)
+{
+	static const struct {
+		const char	*detail, *text;
+	} table[] = {
+		{ "connecting to the database",
+		    "; look at owner_database_url and database_url" },
+		{ "database: 42501", "; the login of owner_database_url must "
+		    "own the database" },
+		{ "database: 42P01", "; run \"watchllm migrate\"" },
+		{ "redis:", "; look at redis in the configuration" },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (strncmp(e->detail, table[i].detail,
+		    strlen(table[i].detail)) == 0)
+			return table[i].text;
+	return "";
+}
+
 int
 wl_cli_fail(struct wl_cli *cli, const struct wl_err *e)
 {
-	if (e->detail[0] == '\0')
+	/* a text that is meant for callers of the gate tells nothing here */
+	bool general = strcmp(e->msg, wl_err_row(e->code)->text) == 0;
+
+	if (e->detail[0] == '\0' || e->code == WL_E_NOT_FOUND)
 		return wl_cli_failf(cli, "%s", e->msg);
-	return wl_cli_failf(cli, "%s (%s)", e->msg, e->detail);
+	if (general)
+		return wl_cli_failf(cli, "%s%s", e->detail, advice(e));
+	return wl_cli_failf(cli, "%s (%s)%s", e->msg, e->detail, advice(e));
 }
 
 /* ---- arguments --------------------------------------------------------- */
@@ -270,6 +308,28 @@ user_name(void)
 }
 
 int
+wl_cli_owner(struct wl_cli *cli, struct wl_err *e)
+{
+	struct wl_rows *r;
+	int64_t there;
+
+	if (wl_cli_stores(cli, e) == -1 || (r = wl_db_admin_list(cli->arena,
+	    WL_DB_SCHEMA, NULL, e)) == NULL)
+		return -1;
+	/* to others, rows of projects look as if there were none */
+	if (!wl_rows_bool(r, 0, 1))
+		return wl_err_set(e, WL_E_INTERNAL, "the login of "
+		    "owner_database_url does not own the tables");
+	if ((there = wl_rows_int(r, 0, 0, 0)) == WL_SCHEMA_VERSION)
+		return 0;
+	return wl_err_set(e, WL_E_INTERNAL, "the database has schema %lld, "
+	    "this program %s %d: %s", (long long)there,
+	    there < WL_SCHEMA_VERSION ? "needs" : "knows", WL_SCHEMA_VERSION,
+	    there < WL_SCHEMA_VERSION ? "run \"watchllm migrate\"" :
+	    "install the newer programs");
+}
+
+int
 wl_cli_admin(struct wl_cli *cli, struct wl_admin *ad, struct wl_err *e)
 {
 	const char *name = user_name();
@@ -283,7 +343,7 @@ wl_cli_admin(struct wl_cli *cli, struct wl_admin *ad, struct wl_err *e)
 	ad->a = cli->arena;
 	ad->conf = cli->conf;
 	ad->actor = actor;
-	return wl_cli_stores(cli, e);
+	return wl_cli_owner(cli, e);
 }
 
 void

@@ -132,6 +132,13 @@ int wl_cli_stores(struct wl_cli *cli, struct wl_err *e)
     __attribute__((warn_unused_result));
 
 /*
+ * The same, and make sure that role owner is one and that its schema is the
+ * one that this program knows.
+ */
+int wl_cli_owner(struct wl_cli *cli, struct wl_err *e)
+    __attribute__((warn_unused_result));
+
+/*
  * The same, and *AD for the changes of lib/core/admin.h: they are made by
  * "cli:" and the name of who runs the program.  wl_cli_told() warns when
  * workers could not be told of one.

@@ -24,3 +24,9 @@ libwatchllm_a_SOURCES += \
 	lib/store/db_admin.c lib/store/db_admin.h lib/store/db_admin_priv.h \
 	lib/store/db_admin_list.c \
 	lib/store/db_admin_provider.c
+if HAVE_CUNIT
+check_PROGRAMS += tests/unit/test_out
+TESTS += tests/unit/test_out
+tests_unit_test_out_SOURCES = tests/unit/test_out.c fcgi/out.c
+tests_unit_test_out_LDADD = libwltest.a $(WL_LIBS) $(CUNIT_LIBS)
+endif

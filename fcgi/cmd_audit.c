@@ -71,7 +71,7 @@ list(struct wl_cli *cli, int argc, char **argv)
 	if (wl_cli_args(cli, argc, argv, opts, 0, 0) == -1)
 		return WL_EXIT_MISUSE;
 	snprintf(text, sizeof(text), "%lld", (long long)most);
-	if (wl_cli_stores(cli, &e) == -1 || (r = wl_db_admin_list(cli->arena,
+	if (wl_cli_owner(cli, &e) == -1 || (r = wl_db_admin_list(cli->arena,
 	    WL_DB_AUDIT, args, &e)) == NULL)
 		return wl_cli_fail(cli, &e);
 	if (cli->out.json)
@@ -90,7 +90,7 @@ verify(struct wl_cli *cli, int argc, char **argv)
 
 	if (wl_cli_args(cli, argc, argv, NULL, 0, 0) == -1)
 		return WL_EXIT_MISUSE;
-	if (wl_cli_stores(cli, &e) == -1 || (r = wl_db_admin_list(cli->arena,
+	if (wl_cli_owner(cli, &e) == -1 || (r = wl_db_admin_list(cli->arena,
 	    WL_DB_AUDIT_CHECK, NULL, &e)) == NULL)
 		return wl_cli_fail(cli, &e);
 	bad = wl_rows_get(r, 0, 0);

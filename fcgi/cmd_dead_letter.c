@@ -59,7 +59,7 @@ list(struct wl_cli *cli, int argc, char **argv)
 	snprintf(text, sizeof(text), "%lld", (long long)most);
 	if (all)
 		args[0] = "t";
-	if (wl_cli_stores(cli, &e) == -1 || (r = wl_db_admin_list(cli->arena,
+	if (wl_cli_owner(cli, &e) == -1 || (r = wl_db_admin_list(cli->arena,
 	    WL_DB_DEAD_LETTERS, args, &e)) == NULL)
 		return wl_cli_fail(cli, &e);
 	wl_cli_table(cli, NULL, cols, COLUMNS, r);
@@ -106,7 +106,7 @@ show(struct wl_cli *cli, int argc, char **argv)
 
 	if (id == NULL)
 		return WL_EXIT_MISUSE;
-	if (wl_cli_stores(cli, &e) == -1 || (r = wl_db_admin_list(cli->arena,
+	if (wl_cli_owner(cli, &e) == -1 || (r = wl_db_admin_list(cli->arena,
 	    WL_DB_DEAD_LETTER, &id, &e)) == NULL)
 		return wl_cli_fail(cli, &e);
 	if (wl_rows_count(r) == 0)

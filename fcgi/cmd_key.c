@@ -48,9 +48,8 @@ wl_cmd_key_print(struct wl_cli *cli, const char *key,
 		{ "id", WL_OUT_STR }, { "prefix", WL_OUT_STR },
 		{ "kind", WL_OUT_STR }, { "name", WL_OUT_STR },
 		{ "scopes", WL_OUT_LIST }, { "state", WL_OUT_STR },
-		{ "requests_per_minute", WL_OUT_INT },
-		{ "requests_per_month", WL_OUT_INT },
-		{ "concurrent_requests", WL_OUT_INT },
+		{ "per_minute", WL_OUT_INT }, { "per_month", WL_OUT_INT },
+		{ "concurrent", WL_OUT_INT },
 		{ "expires_at", WL_OUT_STR }, { "created_at", WL_OUT_STR }
 	};
 
@@ -119,18 +118,17 @@ static int
 list(struct wl_cli *cli, int argc, char **argv)
 {
 	struct wl_err e = { 0 };
-	struct wl_rows *r, *project;
+	struct wl_rows *r;
+	struct wl_admin ad;
 	const char *id;
 
 	if (wl_cli_args(cli, argc, argv, NULL, 1, 1) == -1)
 		return WL_EXIT_MISUSE;
 	id = argv[1];
-	if (wl_cli_stores(cli, &e) == -1 || (project = wl_db_admin_list(
-	    cli->arena, WL_DB_PROJECT, &id, &e)) == NULL ||
-	    (r = wl_db_admin_list(cli->arena, WL_DB_KEYS, &id, &e)) == NULL)
+	if (wl_cli_admin(cli, &ad, &e) == -1 ||
+	    wl_admin_project_find(&ad, id, &r, &e) == -1 ||
+	    (r = wl_db_admin_list(ad.a, WL_DB_KEYS, &id, &e)) == NULL)
 		return wl_cli_fail(cli, &e);
-	if (wl_rows_count(project) == 0)
-		return wl_cli_failf(cli, "there is no project \"%s\"", id);
 	wl_cmd_key_print(cli, NULL, r);
 	return WL_EXIT_OK;
 }

@@ -40,9 +40,8 @@ list(struct wl_cli *cli, int argc, char **argv)
 {
 	static const struct wl_out_col cols[] = {
 		{ "id", WL_OUT_STR }, { "name", WL_OUT_STR },
-		{ "requests_per_minute", WL_OUT_INT },
-		{ "requests_per_month", WL_OUT_INT },
-		{ "window", WL_OUT_STR }, { "concurrent_requests", WL_OUT_INT },
+		{ "per_minute", WL_OUT_INT }, { "per_month", WL_OUT_INT },
+		{ "window", WL_OUT_STR }, { "concurrent", WL_OUT_INT },
 		{ "cache_hits_free", WL_OUT_BOOL }, { "price_usd", WL_OUT_NUM },
 		{ "retention", WL_OUT_STR }, { "retention_days", WL_OUT_INT },
 		{ "projects", WL_OUT_INT }
@@ -52,7 +51,7 @@ list(struct wl_cli *cli, int argc, char **argv)
 
 	if (wl_cli_args(cli, argc, argv, NULL, 0, 0) == -1)
 		return WL_EXIT_MISUSE;
-	if (wl_cli_stores(cli, &e) == -1 ||
+	if (wl_cli_owner(cli, &e) == -1 ||
 	    (r = wl_db_admin_list(cli->arena, WL_DB_PLANS, NULL, &e)) == NULL)
 		return wl_cli_fail(cli, &e);
 	wl_cli_table(cli, NULL, cols, 11, r);

@@ -108,7 +108,7 @@ list(struct wl_cli *cli, int argc, char **argv)
 	if (wl_cli_args(cli, argc, argv, opts, 0, 0) == -1)
 		return WL_EXIT_MISUSE;
 	snprintf(text, sizeof(text), "%lld", (long long)most);
-	if (wl_cli_stores(cli, &e) == -1 ||
+	if (wl_cli_owner(cli, &e) == -1 ||
 	    (r = wl_db_admin_list(cli->arena, WL_DB_PROJECTS, &arg, &e)) ==
 	    NULL)
 		return wl_cli_fail(cli, &e);
@@ -160,9 +160,8 @@ print_project(struct wl_out *o, const struct wl_rows *r)
 		{ "name", WL_OUT_STR }, { "plan", WL_OUT_STR },
 		{ "default_provider", WL_OUT_STR }, { "enabled", WL_OUT_BOOL },
 		{ "created_at", WL_OUT_STR }, { "version", WL_OUT_INT },
-		{ "requests_per_minute", WL_OUT_INT },
-		{ "requests_per_month", WL_OUT_INT },
-		{ "concurrent_requests", WL_OUT_INT }
+		{ "per_minute", WL_OUT_INT }, { "per_month", WL_OUT_INT },
+		{ "concurrent", WL_OUT_INT }
 	};
 	size_t i;
 
@@ -184,10 +183,9 @@ show(struct wl_cli *cli, int argc, char **argv)
 	if (wl_cli_args(cli, argc, argv, NULL, 1, 1) == -1)
 		return WL_EXIT_MISUSE;
 	id = argv[1];
-	/* it says so when there is no such project */
 	if (wl_cli_admin(cli, &ad, &e) == -1 ||
+	    wl_admin_project_find(&ad, id, &r, &e) == -1 ||
 	    wl_admin_auth(&ad, id, NULL, &auth, &e) == -1 ||
-	    (r = wl_db_admin_list(ad.a, WL_DB_PROJECT, &id, &e)) == NULL ||
 	    (keys = wl_db_admin_list(ad.a, WL_DB_KEYS, &id, &e)) == NULL ||
 	    (provider_keys = wl_db_admin_list(ad.a, WL_DB_PROVIDER_KEYS, &id,
 	    &e)) == NULL)

@@ -66,7 +66,7 @@ list(struct wl_cli *cli, int argc, char **argv)
 
 	if (wl_cli_args(cli, argc, argv, NULL, 0, 0) == -1)
 		return WL_EXIT_MISUSE;
-	if (wl_cli_stores(cli, &e) == -1 || (r = wl_db_admin_list(cli->arena,
+	if (wl_cli_owner(cli, &e) == -1 || (r = wl_db_admin_list(cli->arena,
 	    WL_DB_PROVIDERS, NULL, &e)) == NULL)
 		return wl_cli_fail(cli, &e);
 	wl_cli_table(cli, NULL, cols, 10, r);
@@ -195,7 +195,7 @@ route_list(struct wl_cli *cli, int argc, char **argv)
 
 	if (wl_cli_args(cli, argc, argv, opts, 0, 0) == -1)
 		return WL_EXIT_MISUSE;
-	if (wl_cli_stores(cli, &e) == -1 || (r = wl_db_admin_list(cli->arena,
+	if (wl_cli_owner(cli, &e) == -1 || (r = wl_db_admin_list(cli->arena,
 	    WL_DB_ROUTES, &provider, &e)) == NULL)
 		return wl_cli_fail(cli, &e);
 	wl_cli_table(cli, NULL, cols, 4, r);

@@ -100,13 +100,15 @@ list(struct wl_cli *cli, int argc, char **argv)
 {
 	struct wl_err e = { 0 };
 	struct wl_rows *r;
+	struct wl_admin ad;
 	const char *id;
 
 	if (wl_cli_args(cli, argc, argv, NULL, 1, 1) == -1)
 		return WL_EXIT_MISUSE;
 	id = argv[1];
-	if (wl_cli_stores(cli, &e) == -1 || (r = wl_db_admin_list(cli->arena,
-	    WL_DB_PROVIDER_KEYS, &id, &e)) == NULL)
+	if (wl_cli_admin(cli, &ad, &e) == -1 ||
+	    wl_admin_project_find(&ad, id, &r, &e) == -1 ||
+	    (r = wl_db_admin_list(ad.a, WL_DB_PROVIDER_KEYS, &id, &e)) == NULL)
 		return wl_cli_fail(cli, &e);
 	wl_cmd_provider_key_print(cli, NULL, r);
 	return WL_EXIT_OK;

@@ -47,6 +47,16 @@ outcome(int ret, const char *what, const char *id, struct wl_err *e)
 	return ret == -1 ? -1 : 0;
 }
 
+/*
+ * Of a change that failed: where it named something that does not exist, it
+ * was the WHAT called ID.
+ */
+static int
+named(const char *what, const char *id, struct wl_err *e)
+{
+	return e->code == WL_E_NOT_FOUND ? outcome(0, what, id, e) : -1;
+}
+
 /* ---- changes ----------------------------------------------------------- */
 
 /*
@@ -107,15 +117,6 @@ changes_end(struct changes *c, struct wl_arena *a, struct wl_err *e)
 
 /* ---- projects and plans ------------------------------------------------ */
 
-static int
-no_plan(const char *plan, struct wl_err *e)
-{
-	if (e->code == WL_E_NOT_FOUND)
-		snprintf(e->msg, sizeof(e->msg), "there is no plan \"%s\"",
-		    plan != NULL ? plan : "");
-	return -1;
-}
-
 static bool
 good_id(const char *id)
 {
@@ -133,11 +134,17 @@ wl_admin_project_create(struct wl_admin *ad, const char *id,
 	if (wl_db_admin_project_create(ad->a, ad->actor, id, p->name, p->plan,
 	    p->default_provider, row, e) != -1)
 		return 0;
-	if (e->code == WL_E_INVALID_REQUEST && id != NULL)
-		snprintf(e->msg, sizeof(e->msg), "project \"%s\" cannot be "
-		    "made: %s", id, "it exists already, or its name is longer "
-		    "than 200 characters");
-	return no_plan(p->plan, e);
+	return named("plan", p->plan, e);
+}
+
+int
+wl_admin_project_find(struct wl_admin *ad, const char *id,
+    struct wl_rows **row, struct wl_err *e)
+{
+	*row = wl_db_admin_list(ad->a, WL_DB_PROJECT, &id, e);
+	if (*row == NULL)
+		return -1;
+	return outcome(wl_rows_count(*row), "project", id, e);
 }
 
 int
@@ -160,7 +167,7 @@ wl_admin_project_set(struct wl_admin *ad, const char *id,
 		return -1;
 	ret = wl_db_admin_project_set(ad->a, ad->actor, id, json, &version, e);
 	if (ret == -1)
-		return no_plan(p->plan, e);
+		return named("plan", p->plan, e);
 	if (ret > 0)
 		wl_admin_tell(ad, id, version);
 	return outcome(ret, "project", id, e);
@@ -188,17 +195,16 @@ wl_admin_plan_set(struct wl_admin *ad, const char *id,
 		return -1;
 	ret = wl_db_admin_plan_set(ad->a, ad->actor, id, json, p->rpm,
 	    p->month, &projects, e);
-	if (ret == -1 && e->code == WL_E_NOT_FOUND)
-		return wl_err_set(e, WL_E_NOT_FOUND,
-		    "there is no retention class \"%s\"", p->retention);
+	if (ret == -1)
+		return named("retention class", p->retention, e);
 	if (ret == 0)
 		return wl_err_set(e, WL_E_NOT_FOUND, "there is no plan \"%s\";"
 		    " a new one needs its limits per minute and per month",
 		    id);
-	for (i = 0; ret > 0 && i < wl_rows_count(projects); i++)
+	for (i = 0; i < wl_rows_count(projects); i++)
 		wl_admin_tell(ad, wl_rows_get(projects, i, 0),
 		    wl_rows_int(projects, i, 1, 0));
-	return ret == -1 ? -1 : 0;
+	return 0;
 }
 
 /* ---- providers --------------------------------------------------------- */
@@ -325,8 +331,8 @@ wl_admin_provider_set(struct wl_admin *ad, const char *id,
 	if (outcome(wl_db_admin_provider_set(ad->a, ad->actor, id, json,
 	    p->base_url != NULL ? url : NULL, e), "provider", id, e) == -1) {
 		if (e->code == WL_E_INVALID_REQUEST)
-			snprintf(e->msg, sizeof(e->msg), "a provider's id is "
-			    "up to 32 of a-z, 0-9, '.', '_' and '-', a "
+			wl_err_set(e, WL_E_INVALID_REQUEST, "a provider's id "
+			    "is up to 32 of a-z, 0-9, '.', '_' and '-', a "
 			    "letter or digit first");
 		return -1;
 	}
@@ -401,11 +407,10 @@ wl_admin_key_create(struct wl_admin *ad, struct wl_db_new_key *k, bool test,
 		return wl_err_set(e, WL_E_INTERNAL, NULL);
 	k->kind = test ? "test" : "proj";
 	ret = wl_db_admin_key_create(ad->a, ad->actor, k, id, &version, e);
-	if (ret == -1 && e->code == WL_E_NOT_FOUND)
-		ret = 0;
-	if (ret > 0)
-		wl_admin_tell(ad, k->project, version);
-	return outcome(ret, "project", k->project, e);
+	if (ret == -1)
+		return named("project", k->project, e);
+	wl_admin_tell(ad, k->project, version);
+	return 0;
 }
 
 static void
@@ -501,12 +506,10 @@ wl_admin_auth(struct wl_admin *ad, const char *project,
     const struct wl_admin_key *k, struct wl_auth *auth, struct wl_err *e)
 {
 	static char no_settings[] = "{}";
-	struct wl_rows *r = wl_db_admin_list(ad->a, WL_DB_PROJECT, &project, e);
+	struct wl_rows *r;
 
-	if (r == NULL)
+	if (wl_admin_project_find(ad, project, &r, e) == -1)
 		return -1;
-	if (wl_rows_count(r) == 0)
-		return outcome(0, "project", project, e);
 	memset(auth, 0, sizeof(*auth));
 	wl_strlcpy(auth->project, project, sizeof(auth->project));
 	wl_strlcpy(auth->plan, wl_rows_get(r, 0, 3), sizeof(auth->plan));

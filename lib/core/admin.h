@@ -50,6 +50,9 @@ struct wl_admin_project {
 int wl_admin_project_create(struct wl_admin *ad, const char *id,
     const struct wl_admin_project *p, struct wl_rows **row, struct wl_err *e)
     __attribute__((warn_unused_result));
+/* *ROW is that of WL_DB_PROJECT. */
+int wl_admin_project_find(struct wl_admin *ad, const char *id,
+    struct wl_rows **row, struct wl_err *e) __attribute__((warn_unused_result));
 int wl_admin_project_set(struct wl_admin *ad, const char *id,
     const struct wl_admin_project *p, struct wl_err *e)
     __attribute__((warn_unused_result));

@@ -340,8 +340,11 @@ write_part(void *arg)
 static int
 failed(const struct draft *d, int error, struct wl_err *e)
 {
-	return wl_err_set(e, error == EEXIST ? WL_E_INVALID_REQUEST :
-	    WL_E_INTERNAL, "%s: %s", d->path, strerror(error));
+	if (error == EEXIST)
+		return wl_err_set(e, WL_E_INVALID_REQUEST, "%s exists "
+		    "already: add a key to it instead", d->path);
+	return wl_err_set(e, WL_E_INTERNAL, "%s: %s", d->path,
+	    strerror(error));
 }
 
 /*

@@ -59,6 +59,8 @@ enum wl_db_list {
 	WL_DB_PROVIDERS,
 	/* PROVIDER (or NULL): pattern, kind, provider, priority */
 	WL_DB_ROUTES,
+	/* the number of the newest migration; whether we own the tables */
+	WL_DB_SCHEMA,
 	/* master key id, provider keys sealed under it */
 	WL_DB_SEALED_UNDER,
 	/* MASTER, then the last PROJECT, PROVIDER, PRIORITY seen ("", "", "0"

@@ -88,6 +88,11 @@ static const char sql_routes[] =
     "SELECT pattern, kind, provider, priority FROM watchllm.model_route"
     " WHERE $1::text IS NULL OR provider = $1"
     " ORDER BY pattern, kind, priority, provider";
+static const char sql_schema[] =
+    "SELECT coalesce(max(m.version), 0), (SELECT"
+    " pg_catalog.pg_has_role(c.relowner, 'USAGE') FROM pg_catalog.pg_class c"
+    " WHERE c.oid = 'watchllm.schema_migration'::regclass)"
+    " FROM watchllm.schema_migration m";
 static const char sql_sealed_under[] =
     "SELECT key_id, count(*) FROM watchllm.provider_key"
     " GROUP BY key_id ORDER BY key_id";
@@ -115,6 +120,7 @@ const struct wl_stmt wl_db_admin_list_stmts[] = {
 	{ "provider_keys", WL_ROLE_OWNER, sql_provider_keys },
 	{ "providers", WL_ROLE_OWNER, sql_providers },
 	{ "routes", WL_ROLE_OWNER, sql_routes },
+	{ "schema", WL_ROLE_OWNER, sql_schema },
 	{ "sealed_under", WL_ROLE_OWNER, sql_sealed_under },
 	{ "to_reseal", WL_ROLE_OWNER, sql_to_reseal },
 	{ "unbound", WL_ROLE_OWNER, sql_unbound },
@@ -138,6 +144,7 @@ static const struct {
 	[WL_DB_PROVIDER_KEYS] = { sql_provider_keys, 1 },
 	[WL_DB_PROVIDERS] = { sql_providers, 0 },
 	[WL_DB_ROUTES] = { sql_routes, 1 },
+	[WL_DB_SCHEMA] = { sql_schema, 0 },
 	[WL_DB_SEALED_UNDER] = { sql_sealed_under, 0 },
 	[WL_DB_TO_RESEAL] = { sql_to_reseal, 5 },
 	[WL_DB_UNBOUND] = { sql_unbound, 2 },
