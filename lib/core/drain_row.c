@@ -166,6 +166,12 @@ wl_drain_row_add(struct wl_buf *b, int64_t n, char kind, const char *process,
 
 	if (o == NULL)
 		return -1;
+	/* without it an event would count and be nowhere: nothing else says so */
+	if (!wl_json_has(o, "retention_class")) {
+		*why = "no retention_class";
+		json_object_put(o);
+		return -1;
+	}
 	wl_buf_printf(b, "%lld\t%c\t", (long long)n, kind);
 	put_text(b, process, strlen(process));
 	for (c = wl_db_drain_columns; rc == 0 && c->name != NULL; c++) {

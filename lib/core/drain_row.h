@@ -15,8 +15,9 @@ struct wl_buf;
  * as one line of COPY's text form.  Members without a column are left out;
  * whether the values suit their columns is for the database to say.
  * Returns 0, or -1 with *WHY, a literal, for what can be no row: not an object
- * in JSON, more of it than WL_DRAIN_TOKENS, a NUL in a text.  WHY is NULL when
- * memory is out.  After -1 B holds part of a line.
+ * in JSON, more of it than WL_DRAIN_TOKENS, a NUL in a text, no
+ * retention_class.  WHY is NULL when memory is out.  After -1 B may hold part
+ * of a line.
  */
 #define WL_DRAIN_TOKENS	200000
 int wl_drain_row_add(struct wl_buf *b, int64_t n, char kind,
