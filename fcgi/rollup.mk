@@ -21,3 +21,20 @@ libwatchllm_a_SOURCES += \
 	lib/core/price_import.c lib/core/price_import.h \
 	lib/store/db_price.c lib/store/db_price.h
 watchllm_SOURCES += fcgi/cmd_prices.c
+if HAVE_CUNIT
+check_PROGRAMS += tests/db/test_db_price tests/unit/test_price_import
+TESTS += tests/db/test_db_price.sh tests/unit/test_price_import
+endif
+TESTS += tests/e2e/test_prices.py
+EXTRA_DIST += tests/data/README tests/data/litellm_prices.json \
+	tests/db/test_db_price.sh tests/e2e/test_prices.py
+tests/db/test_db_price.log: tests/db/test_db_price$(EXEEXT)
+tests/e2e/test_prices.log: watchllm$(EXEEXT)
+EXTRA_DIST += \
+	tests/fuzz/corpus/price_import/csv \
+	tests/fuzz/corpus/price_import/csv_open_quote \
+	tests/fuzz/corpus/price_import/csv_quotes \
+	tests/fuzz/corpus/price_import/csv_twice \
+	tests/fuzz/corpus/price_import/litellm \
+	tests/fuzz/corpus/price_import/litellm_huge \
+	tests/fuzz/corpus/price_import/litellm_odd

@@ -453,14 +453,16 @@ bare_model(const char *model, const char *provider)
 }
 
 /*
- * V into *TO, when it is a number; a price is good without it.
+ * V into *TO, when it is a number ("2000000.0" too); a price is good without
+ * it.
  */
 static void
 max_tokens(struct wl_str v, int64_t *to)
 {
 	int64_t n;
 
-	if (wl_num_parse(v.p, v.len, 0, TOKENS_MAX, &n) == 0)
+	if (wl_money_parse(v.p, v.len, 1, &n) == 0 && n >= 0 &&
+	    n <= TOKENS_MAX)
 		*to = n;
 }
 
