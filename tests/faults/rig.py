@@ -1,0 +1,185 @@
+"""What the fault tests are made of: a stack with projects of given limits,
+ways to hurt its parts, and the drain to the last record. Used through
+tests/e2e/stack.py, whose requirements hold here too."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import unittest
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "e2e"))
+from stack import PREFIX, Clock, Daemon, Stack, Stores, ids, shell, wait_for  # noqa: E402, F401
+
+LONG = os.environ.get("WL_LONG") == "yes"
+ROUNDS = int(os.environ.get("WL_ROUNDS", "20" if LONG else "1"))
+
+
+def seeds(n: int = ROUNDS) -> list[int]:
+    """Seeds of N rounds: WL_SEED and the ones after it, else fresh ones."""
+    first = int(os.environ.get("WL_SEED") or secrets.randbelow(10**6))
+    return [first + i for i in range(n)]
+
+
+class Case(unittest.TestCase):
+    """Says which seed a failed part had."""
+
+    @contextlib.contextmanager
+    def seeded(self, seed: int):
+        with self.subTest(WL_SEED=seed):
+            yield random.Random(seed)
+
+
+def project(stores: Stores, plan: str, provider: str, keys: int = 1, **columns) -> tuple[str, list]:
+    """A project and so many keys of it."""
+    name, key = stores.project(plan, provider, **columns)
+    return name, [key, *(stores.key(name, **columns) for _ in range(keys - 1))]
+
+
+# -- processes
+
+def children(pid: int) -> list[int]:
+    with contextlib.suppress(OSError):
+        return [int(x) for x in
+                Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
+def workers(stack: Stack) -> list[int]:
+    return children(stack.workers.pid)
+
+
+def kill(pid: int, sig: int = signal.SIGKILL) -> bool:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, sig)
+        return True
+    return False
+
+
+def file_limit(pid: int, size: int | None) -> None:
+    """No file of that process may become longer, as on a disk that refuses."""
+    # as its user: a container's root may not
+    subprocess.run(["prlimit", "--pid", str(pid), f"--fsize={size or 'unlimited'}:"], check=True,
+                   timeout=10, **ids())
+
+
+# -- stores
+
+def redis_kill(stores: Stores) -> None:
+    pid = stores.redis_pid()
+    kill(pid)
+    wait_for(lambda: not Path(f"/proc/{pid}/cmdline").exists()
+             or not Path(f"/proc/{pid}/cmdline").read_bytes(), 10, 0.005)
+
+
+def redis_start(stores: Stores) -> None:
+    shell("wl_redis_start", str(stores.dir))
+
+
+def postgres_kill(stores: Stores) -> None:
+    """As a crash: nothing is written down."""
+    shell("wl_postgres_stop", str(stores.dir), "immediate")
+
+
+def postgres_start(stores: Stores) -> None:
+    shell("wl_postgres_start", str(stores.dir), "fast")
+
+
+@contextlib.contextmanager
+def stopped(pids: list[int]):
+    """They do not run within the block."""
+    try:
+        for pid in pids:
+            kill(pid, signal.SIGSTOP)
+        yield
+    finally:
+        for pid in pids:
+            kill(pid, signal.SIGCONT)
+
+
+def postgres_pids(stores: Stores) -> list[int]:
+    pid = stores.postgres_pid()
+    return [pid, *children(pid)]
+
+
+# -- drain
+
+def spool(stack: Stack) -> Path:
+    return Path(stack.conf_changes["spool_dir"])
+
+
+def segments(stack: Stack) -> list[Path]:
+    return sorted(spool(stack).glob("*.wlj"))
+
+
+def leftovers(stack: Stack) -> str:
+    s = stack.stores
+    return (f"segments {[(p.name, p.stat().st_size) for p in segments(stack)]}, "
+            f"open calls {s.sql(OPEN)[0][0]}, fix-ups {s.sql(FIXUPS)[0][0]}")
+
+
+OPEN = "SELECT count(*) FROM watchllm.ledger WHERE state = 'open'"
+FIXUPS = "SELECT count(*) FROM watchllm.counter_fixup"
+
+
+def restart_consumer(stack: Stack, env: dict | None = None) -> None:
+    if stack.consumer is not None:
+        stack.consumer.stop()
+    keep, stack.env = stack.env, {**stack.env, **(env or {})}
+    try:
+        stack.start_consumer()
+    finally:
+        stack.env = keep
+
+
+def drain(stack: Stack, seconds: float = 30.0) -> None:
+    """End the workers and have their journals drained to the last record."""
+    if stack.workers is not None:
+        stack.workers.stop(40)
+    if stack.consumer is None or stack.consumer.proc.poll() is not None:
+        restart_consumer(stack)
+    try:
+        wait_for(lambda: not segments(stack)
+                 and stack.stores.sql(OPEN) == [["0"]]
+                 and stack.stores.sql(FIXUPS) == [["0"]], seconds, 0.2)
+    except AssertionError:
+        raise AssertionError(f"not drained after {seconds} s: {leftovers(stack)}") from None
+
+
+def reconcile(stack: Stack, clock: Clock) -> None:
+    """Three minutes later every call is drained, so that what counters have
+    beyond the ledger is wrong: cron sees to it."""
+    clock.move(180)
+    r = subprocess.run(
+        [str(PREFIX / "libexec/watchllm/watchllm-rollup"), "--config", str(stack.conf),
+         "reconcile"], capture_output=True, text=True, timeout=60,
+        env={**os.environ, **clock.env}, **ids())
+    if r.returncode != 0:
+        raise AssertionError(f"watchllm-rollup: {r.returncode}\n{r.stdout}{r.stderr}")
+
+
+def records(path: Path) -> list[tuple[int, int, str, str]]:
+    """Where each record of a segment begins and ends, its kind and its call
+    (docs/JOURNAL.md; the frame is told in lib/base/journal.h)."""
+    data, out, at = path.read_bytes(), [], 0
+    while data[at:at + 2] == b"WL" and data[at + 3] == 0:
+        end = at + 12 + int.from_bytes(data[at + 4:at + 8], "little")
+        if end > len(data):
+            break
+        out.append((at, end, chr(data[at + 2]), json.loads(data[at + 12:end])["event_id"]))
+        at = end
+    return out
+
+
+def remove(path: Path) -> None:
+    shutil.rmtree(path, ignore_errors=True)
