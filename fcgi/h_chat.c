@@ -5,7 +5,6 @@
 #include "config.h"
 #include "fcgi/h_chat.h"
 
-#include <inttypes.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -155,8 +154,7 @@ reply(struct client *c)
 	char usd[32];
 
 	wl_resp_set(&ctx->resp, "X-WatchLLM-Cache", "BYPASS");
-	wl_resp_setf(&ctx->resp, "X-WatchLLM-Latency-Ms", "%" PRId64,
-	    latency_ms(ctx));
+	wl_resp_set_int(&ctx->resp, "X-WatchLLM-Latency-Ms", latency_ms(ctx));
 	if (ctx->res.price_known) {
 		wl_money_usd(ctx->res.cost_nano, usd);
 		wl_resp_set(&ctx->resp, "X-WatchLLM-Cost-USD", usd);

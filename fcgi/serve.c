@@ -4,7 +4,6 @@
 #include "config.h"
 #include "fcgi/serve.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #include "fcgi/ctx.h"
@@ -62,9 +61,17 @@ wl_serve_close(void)
 static void
 timing(struct wl_buf *b, const char *name, int64_t us)
 {
-	if (us >= 0)
-		wl_buf_printf(b, "%s%s;dur=%" PRId64 ".%03" PRId64,
-		    b->len > 0 ? ", " : "", name, us / 1000, us % 1000);
+	if (us < 0)
+		return;
+	if (b->len > 0)
+		wl_buf_adds(b, ", ");
+	wl_buf_adds(b, name);
+	wl_buf_adds(b, ";dur=");
+	wl_buf_int(b, us / 1000);
+	wl_buf_addc(b, '.');
+	wl_buf_addc(b, (char)('0' + us / 100 % 10));
+	wl_buf_addc(b, (char)('0' + us / 10 % 10));
+	wl_buf_addc(b, (char)('0' + us % 10));
 }
 
 static void
@@ -113,7 +120,7 @@ error_headers(struct wl_ctx *ctx, int status)
 	if (wait == 0 && status == 503)
 		wait = RETRY_LATER;
 	if (wait > 0)
-		wl_resp_setf(&ctx->resp, "Retry-After", "%d", wait);
+		wl_resp_set_int(&ctx->resp, "Retry-After", wait);
 	/* client libraries would try again within seconds */
 	if (e->code == WL_E_QUOTA || e->code == WL_E_BUDGET)
 		wl_resp_set(&ctx->resp, "x-should-retry", "false");

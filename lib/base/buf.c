@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/num.h"
+
 #define DEFAULT_LIMIT	((size_t)64 * 1024 * 1024)
 #define FIRST_CAP	((size_t)256)
 
@@ -120,6 +122,15 @@ wl_buf_printf(struct wl_buf *b, const char *fmt, ...)
 		return;
 	}
 	b->len += (size_t)n;
+}
+
+void
+wl_buf_int(struct wl_buf *b, int64_t v)
+{
+	char text[WL_NUM_LEN];
+	size_t len = wl_num_put(v, text);
+
+	wl_buf_add(b, text, len);
 }
 
 void

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /*
  * A growing buffer on the heap, always ended by a NUL that is not counted.
@@ -26,6 +27,7 @@ void wl_buf_adds(struct wl_buf *b, const char *s);
 void wl_buf_addc(struct wl_buf *b, char c);
 void wl_buf_printf(struct wl_buf *b, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+void wl_buf_int(struct wl_buf *b, int64_t v);	/* in decimal */
 /* Drop the first N bytes. */
 void wl_buf_drop(struct wl_buf *b, size_t n);
 

@@ -5,7 +5,6 @@
 #include "lib/base/jw.h"
 #include "lib/base/buf.h"
 #include "lib/base/json.h"
-#include "lib/base/num.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -90,10 +89,8 @@ wl_jw_strn(struct wl_jw *w, const char *key, const char *p, size_t len)
 void
 wl_jw_int(struct wl_jw *w, const char *key, int64_t v)
 {
-	char num[WL_NUM_LEN];
-	size_t len = wl_num_put(v, num);
-
-	wl_jw_raw(w, key, num, len);
+	lead(w, key);
+	wl_buf_int(w->b, v);
 }
 
 void

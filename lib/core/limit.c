@@ -368,6 +368,17 @@ sf_integer(int64_t v)
 	return v > SF_INTEGER_MAX ? SF_INTEGER_MAX : v;
 }
 
+static void
+draft_item(struct wl_buf *b, const struct wl_limit_row *row,
+    const char *what, int64_t n)
+{
+	wl_buf_adds(b, b->len > 0 ? ", \"" : "\"");
+	wl_buf_adds(b, names[row->name].policy);
+	wl_buf_addc(b, '"');
+	wl_buf_adds(b, what);
+	wl_buf_int(b, sf_integer(n));
+}
+
 /*
  * RateLimit-Policy and RateLimit of draft-ietf-httpapi-ratelimit-headers-10:
  * lists of strings with parameters, q quota, w window in seconds, r what is
@@ -386,12 +397,8 @@ draft_headers(struct wl_resp *resp, const struct wl_admission *ad)
 	wl_buf_init(&now, HEADER_MAX);
 	for (i = 0; i < g->nrows; i++) {
 		row = &g->rows[i];
-		wl_buf_printf(&policy, "%s\"%s\";q=%" PRId64,
-		    i == 0 ? "" : ", ", names[row->name].policy,
-		    sf_integer(row->limit));
-		wl_buf_printf(&now, "%s\"%s\";r=%" PRId64,
-		    i == 0 ? "" : ", ", names[row->name].policy,
-		    sf_integer(wl_limit_left(row)));
+		draft_item(&policy, row, ";q=", row->limit);
+		draft_item(&now, row, ";r=", wl_limit_left(row));
 		if (row->kind == WL_L_LEASE) {
 			wl_buf_adds(&policy, ";qu=\"concurrent-requests\"");
 			continue;
@@ -399,8 +406,10 @@ draft_headers(struct wl_resp *resp, const struct wl_admission *ad)
 		window = names[row->name].code == WL_E_RATE_LIMIT ? 60 :
 		    wl_clock_month_next(ad->at_ms) -
 		    wl_clock_month_start(ad->at_ms);
-		wl_buf_printf(&policy, ";w=%" PRId64, window);
-		wl_buf_printf(&now, ";t=%d", seconds_until(g, row));
+		wl_buf_adds(&policy, ";w=");
+		wl_buf_int(&policy, window);
+		wl_buf_adds(&now, ";t=");
+		wl_buf_int(&now, seconds_until(g, row));
 	}
 	if (!policy.failed && policy.len > 0)
 		wl_resp_set(resp, "RateLimit-Policy", policy.p);
@@ -419,10 +428,10 @@ plain_headers(struct wl_resp *resp, const struct wl_admission *ad,
 
 	if (row == NULL)
 		return;
-	wl_resp_setf(resp, limit, "%" PRId64, row->limit);
+	wl_resp_set_int(resp, limit, row->limit);
 	if (ad->known)
-		wl_resp_setf(resp, remaining, "%" PRId64, wl_limit_left(row));
-	wl_resp_setf(resp, reset, "%" PRId64, ceil_seconds(row->reset_ms));
+		wl_resp_set_int(resp, remaining, wl_limit_left(row));
+	wl_resp_set_int(resp, reset, ceil_seconds(row->reset_ms));
 }
 
 void

@@ -4,17 +4,14 @@
 #include "config.h"
 #include "lib/http/resp.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "lib/base/arena.h"
 #include "lib/base/log.h"
+#include "lib/base/num.h"
 #include "lib/http/io.h"
-
-/* Most bytes of a formatted header value. */
-#define VALUE_MAX	256
 
 static const struct {
 	int		 status;
@@ -146,21 +143,12 @@ wl_resp_set(struct wl_resp *r, const char *name, const char *value)
 }
 
 void
-wl_resp_setf(struct wl_resp *r, const char *name, const char *fmt, ...)
+wl_resp_set_int(struct wl_resp *r, const char *name, int64_t value)
 {
-	char value[VALUE_MAX];
-	va_list ap;
-	int n;
+	char text[WL_NUM_LEN];
 
-	va_start(ap, fmt);
-	n = vsnprintf(value, sizeof(value), fmt, ap);
-	va_end(ap);
-	if (n < 0 || (size_t)n >= sizeof(value)) {
-		wl_log(WL_ERROR, "resp.header_lost", "header %s is too long",
-		    name);
-		return;
-	}
-	wl_resp_set(r, name, value);
+	(void)wl_num_put(value, text);
+	wl_resp_set(r, name, text);
 }
 
 static size_t
@@ -255,7 +243,7 @@ wl_resp_send(struct wl_resp *r, int status, const char *content_type,
 		r->no_body = true;
 	} else {
 		wl_resp_set(r, "Content-Type", content_type);
-		wl_resp_setf(r, "Content-Length", "%zu", len);
+		wl_resp_set_int(r, "Content-Length", (int64_t)len);
 	}
 	if (r->no_body)
 		len = 0;

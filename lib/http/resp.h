@@ -33,14 +33,12 @@ void wl_resp_init(struct wl_resp *r, struct wl_io *io, struct wl_arena *a);
 
 /*
  * Set (replace) a header; value NULL takes it out.  The value is copied into
- * the arena, NAME is a literal or lives as long as the reply.  The printf
- * form makes the value.  A name that is no token, a value with control
+ * the arena, NAME is a literal or lives as long as the reply.  A name that is no token, a value with control
  * characters, and one more than WL_RESP_HEADERS are left out and logged.
  * Status, Content-Type and Content-Length are set by the functions below.
  */
 void wl_resp_set(struct wl_resp *r, const char *name, const char *value);
-void wl_resp_setf(struct wl_resp *r, const char *name, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
+void wl_resp_set_int(struct wl_resp *r, const char *name, int64_t value);
 
 /*
  * The whole reply: Status line with its reason, headers, Content-Length,

@@ -139,11 +139,8 @@ flush(void *arg)
 static void
 put_count(char kind, size_t n)
 {
-	char head[WL_NUM_LEN];
-	size_t len = wl_num_put((int64_t)n, head);
-
 	wl_buf_addc(&rd.out, kind);
-	wl_buf_add(&rd.out, head, len);
+	wl_buf_int(&rd.out, (int64_t)n);
 	wl_buf_adds(&rd.out, "\r\n");
 }
 

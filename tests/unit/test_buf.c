@@ -99,6 +99,20 @@ test_drop(void)
 	wl_buf_free(&b);
 }
 
+static void
+test_int(void)
+{
+	struct wl_buf b;
+
+	wl_buf_init(&b, 24);
+	wl_buf_int(&b, 0);
+	wl_buf_int(&b, INT64_MIN);
+	CU_ASSERT_STRING_EQUAL(b.p, "0-9223372036854775808");
+	wl_buf_int(&b, 1000);
+	CU_ASSERT(b.failed);
+	wl_buf_free(&b);
+}
+
 int
 main(void)
 {
@@ -108,6 +122,7 @@ main(void)
 		{ "a failure sticks until reset", test_limit },
 		{ "the limit when none is given", test_default_limit },
 		{ "dropping", test_drop },
+		{ "integers", test_int },
 		{ NULL, NULL }
 	};
 

@@ -38,7 +38,7 @@ whole(void)
 {
 	begin();
 	wl_resp_set(&r, "X-A", "1");
-	wl_resp_setf(&r, "X-B", "%d", 2);
+	wl_resp_set_int(&r, "X-B", 2);
 	CU_ASSERT_EQUAL(wl_resp_send(&r, 404, "application/json", "{}", 2), 0);
 	CU_ASSERT_EQUAL(m.writes, 1);
 	CU_ASSERT_EQUAL(m.out.len, 0);
@@ -106,8 +106,6 @@ headers(void)
 	wl_resp_set(&r, "X-Lf", "a\nb");
 	wl_resp_set(&r, "X-Tab", "a\tb");
 	wl_resp_set(&r, "X-Del", "a\x7f");
-	wl_resp_setf(&r, "X-Format", "%s", "a\rb");
-	wl_resp_setf(&r, "X-Long", "%05000d", 1);
 	wl_resp_set(&r, "X Bad", "1");
 	wl_resp_set(&r, "X-Bad:", "1");
 	wl_resp_set(&r, "", "1");
