@@ -59,6 +59,7 @@ TESTS += tests/db/test_schema.sh
 EXTRA_DIST += tests/db/apply.sh tests/db/test_schema.sh
 include $(srcdir)/tests/bench/local.mk
 include $(srcdir)/tests/db/local.mk
+include $(srcdir)/tests/e2e/local.mk
 include $(srcdir)/tests/faults/local.mk
 include $(srcdir)/tests/fuzz/local.mk
 include $(srcdir)/tests/gdb/local.mk

@@ -111,7 +111,7 @@ class Stores:
     def start(self) -> "Stores":
         shell("wl_stores_start", str(self.dir))
         self.write_conf({})
-        self.cli("migrate")
+        self.cli("migrate", "--dir", str(PREFIX / "share/watchllm/sql/schema"))
         shell("wl_logins_make", str(self.dir))
         # known prices; no routes, so that a project's own provider serves all
         self.sql("DELETE FROM watchllm.model_route; " + "".join(
@@ -158,12 +158,12 @@ class Stores:
         return path
 
     def cli(self, *args: str, conf: Path | None = None, stdin: str | None = None,
-            check: bool = True, **env: str) -> subprocess.CompletedProcess:
+            check: bool = True, env: dict | None = None) -> subprocess.CompletedProcess:
         r = subprocess.run(
             [str(PREFIX / "bin/watchllm"), "--config",
              str(conf or self.dir / "watchllm.conf"), *args],
             capture_output=True, text=True, timeout=120, input=stdin or "",
-            env={**os.environ, **env}, **ids())
+            env={**os.environ, **(env or {})}, **ids())
         if check and r.returncode != 0:
             raise AssertionError(f"watchllm {' '.join(args)}: {r.returncode}\n{r.stdout}{r.stderr}")
         return r
@@ -269,6 +269,11 @@ class Clock:
         """Go on to that second of a fresh minute; its number."""
         self.move(60 - self.now() % 60 + second)
         return int(self.now() // 60)
+
+    def spare(self, seconds: float) -> None:
+        """Let so much of the minute be left."""
+        if self.now() % 60 > 60 - seconds:
+            self.minute()
 
 
 class Daemon:
@@ -423,6 +428,10 @@ class Stack:
                     self.ended[name] = x.stop()
         if self.own_stores:
             self.stores.stop()
+        else:
+            # whoever sells a model is tried, so there is one at a time
+            self.stores.sql("UPDATE watchllm.provider SET enabled = false"
+                            f" WHERE id = '{self.provider}'")
 
     # -- talking to it
 

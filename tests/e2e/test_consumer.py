@@ -1,6 +1,7 @@
 """The program watchllm-consumer: kill -9 at any place, PostgreSQL away, two of
-them at once, signals, exit codes. Run through test_consumer.sh, which gives it
-private stores; what is drained, record by record, is in tests/db/test_drain.c."""
+them at once, signals, exit codes. Run through tests/db/test_consumer.sh, which
+gives it private stores; what is drained, record by record, is in
+tests/db/test_drain.c."""
 
 from __future__ import annotations
 
@@ -148,7 +149,9 @@ class Case(unittest.TestCase):
 
     def drained(self) -> None:
         r = self.once()
-        self.assertEqual((r.returncode, r.stdout, r.stderr), (0, "", ""))
+        # a sanitizer remarks on coroutines
+        said = [x for x in r.stderr.splitlines() if "makecontext" not in x]
+        self.assertEqual((r.returncode, r.stdout, said), (0, "", []))
 
     def daemon(self, **env: str) -> subprocess.Popen:
         p = subprocess.Popen([CONSUMER], env=self.env(**env), stdin=subprocess.DEVNULL,

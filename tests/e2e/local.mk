@@ -1,0 +1,14 @@
+# end-to-end tests with real clients; ./check runs them: setup.sh, then run.sh
+EXTRA_DIST += \
+	tests/e2e/gate.py \
+	tests/e2e/js/client.mjs \
+	tests/e2e/js/package-lock.json \
+	tests/e2e/js/package.json \
+	tests/e2e/requirements.txt \
+	tests/e2e/run.sh \
+	tests/e2e/setup.sh \
+	tests/e2e/test_clients.py \
+	tests/e2e/test_events.py \
+	tests/e2e/test_gateway.py \
+	tests/e2e/test_limits.py \
+	tests/e2e/test_upstream.py
