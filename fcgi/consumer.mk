@@ -13,15 +13,12 @@ watchllm_consumer_SOURCES = fcgi/watchllm_consumer.c
 watchllm_consumer_LDADD = libwlfcgi.a $(WL_LIBS)
 dist_man_MANS += docs/man/watchllm-consumer.8
 
+TESTS += tests/db/test_consumer.sh
+tests/db/test_consumer.log: watchllm-consumer$(EXEEXT)
 if HAVE_CUNIT
-DRAIN_TESTS = \
-	tests/db/test_drain.sh \
-	tests/e2e/test_consumer.sh \
-	tests/unit/test_drain_row
 check_PROGRAMS += tests/db/test_drain tests/unit/test_drain_row
-TESTS += $(DRAIN_TESTS)
+TESTS += tests/db/test_drain.sh tests/unit/test_drain_row
 endif
-EXTRA_DIST += tests/db/test_drain.sh tests/e2e/test_consumer.sh \
-	tests/e2e/test_consumer.py
 tests/db/test_drain.log: tests/db/test_drain$(EXEEXT)
-tests/e2e/test_consumer.log: watchllm-consumer$(EXEEXT)
+EXTRA_DIST += tests/db/test_consumer.sh tests/db/test_drain.sh \
+	tests/e2e/test_consumer.py
