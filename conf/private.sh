@@ -80,12 +80,13 @@ wl_end() {
 wl_daemon() {
 	local pidfile=$1/run/$2.pid log=$1/log/$2.log
 	wl_alive "$pidfile" && return 0
-	# the shell that writes the process id becomes the command
+	# the shell that writes the process id becomes the command; it may not
+	# be allowed to read this file
 	# shellcheck disable=SC2016
-	wl_as setsid --fork bash -c '. "$1"
-	    { echo $$; wl_started $$; } >"$2" && exec >>"$3" 2>&1 </dev/null
-	    shift 3; exec "$@"' bash "$WL_CONF_DIR/private.sh" "$pidfile" \
-	    "$log" "${@:3}"
+	wl_as setsid --fork bash -c 'exec >>"$2" 2>&1 </dev/null
+	    '"$(declare -f wl_started)"'
+	    { echo $$; wl_started $$; } >"$1" && shift 2 && exec "$@"' \
+	    bash "$pidfile" "$log" "${@:3}"
 	wl_wait_for 50 wl_alive "$pidfile"
 }
 
