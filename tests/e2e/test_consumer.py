@@ -22,7 +22,7 @@ import unittest
 import uuid
 from pathlib import Path
 
-BUILD = Path(os.environ.get("top_builddir", "."))
+BUILD = Path(os.environ.get("top_builddir", ".")).resolve()
 CONSUMER = str(BUILD / "watchllm-consumer")
 RUN = Path(os.environ["WL_STORES_DIR"])
 PRIVATE = Path(__file__).resolve().parents[2] / "conf" / "private.sh"
