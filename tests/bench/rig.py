@@ -89,7 +89,7 @@ pid {d}/nginx/pid;
 error_log {d}/nginx/error.log;
 events {{ worker_connections 16384; }}
 http {{
-access_log off;
+access_log {d}/nginx/access.log;
 client_body_temp_path {d}/nginx/body;
 proxy_temp_path {d}/nginx/proxy;
 fastcgi_temp_path {d}/nginx/fastcgi;
