@@ -20,7 +20,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from load import Call
-from rig import Path, segments, spool, wait_for
+from rig import segments, spool, wait_for
 
 SHOWN = 4
 
@@ -34,8 +34,8 @@ STATUSES = {
     "client_gone": {"client_closed"},
     "invalid": {"error"}, "upstream_failed": {"error", "timeout"}, "lost": {"lost"},
 }
-# what refuses before anything is recorded
-UNRECORDED = {401, 403, 413, 429, 503}
+# what refuses before anything is recorded; a 503 may come later too
+UNRECORDED = {401, 403, 413, 429}
 
 EVENTS = """
 SELECT json_build_object('project', e.project_id, 'id', e.event_id,
@@ -140,8 +140,8 @@ class Audit:
         names = sorted({c.project for c in self.calls})
         self.projects = names
         self.array = "ARRAY[" + ", ".join(f"'{n}'" for n in names) + "]::text[]"
-        for stack in self.stacks:
-            wait_for(lambda: json.loads(stack.fake.call("GET", "/_fake/stats"))["active"] == 0)
+        wait_for(lambda: not any(json.loads(s.fake.call("GET", "/_fake/stats"))["active"]
+                                 for s in self.stacks))
         self.served = [r for stack in self.stacks for r in stack.fake.ledger()]
         self.events = self.rows(EVENTS)
         self.ledger = self.rows(LEDGER)
@@ -194,11 +194,14 @@ class Audit:
                      and not (self.ends_refused and known[c.request_id]["status"] == "lost")))
         self.differ("answered, but no event",
                     ((c.request_id, c.status) for c in self.calls
-                     if c.request_id and c.status not in UNRECORDED
+                     if c.request_id and c.status not in UNRECORDED | {503}
                      and c.request_id not in known and c.request_id not in self.spoiled))
         self.differ("refused, but recorded",
                     (known[c.request_id] for c in self.calls
                      if c.status in UNRECORDED and c.request_id in known))
+        self.differ("503 for its client, but more than that", (
+            known[c.request_id] for c in self.calls if c.status == 503
+            and c.request_id in known and known[c.request_id]["outcome"] != "invalid"))
         self.differ("another project's", (
             (c.project, known[c.request_id]) for c in self.calls
             if c.request_id in known and known[c.request_id]["project"] != c.project))
@@ -347,7 +350,7 @@ class Audit:
 
     # --
 
-    def run(self) -> "Audit":
+    def run(self) -> Audit:
         """All of it. Fails with what differs."""
         self.read()
         for check in (self.identities, self.witness, self.clients, self.outcomes,
@@ -357,7 +360,7 @@ class Audit:
             raise AssertionError("the audit found\n" + "\n".join(self.wrong))
         return self
 
-    def reconciled(self) -> "Audit":
+    def reconciled(self) -> Audit:
         """Once more for the counters, after "watchllm-rollup reconcile"."""
         self.settled = True
         self.counters()

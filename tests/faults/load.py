@@ -10,6 +10,7 @@ import random
 import threading
 import time
 from dataclasses import dataclass, field
+from typing import Self
 
 MODEL = "gpt-4o-mini"
 LATE = 60.0                     # no call may take longer
@@ -219,7 +220,7 @@ class Traffic:
     async def run(self) -> None:
         await asyncio.gather(*(self.client(i) for i in range(self.n)))
 
-    def __enter__(self) -> "Traffic":
+    def __enter__(self) -> Self:
         self.thread.start()
         return self
 

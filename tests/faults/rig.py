@@ -5,6 +5,7 @@ tests/e2e/stack.py, whose requirements hold here too."""
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import random
@@ -13,13 +14,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import unittest
 from pathlib import Path
+from typing import ClassVar
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "e2e"))
-from stack import PREFIX, Clock, Daemon, Stack, Stores, ids, shell, wait_for  # noqa: E402, F401
+from stack import PREFIX, Clock, Daemon, Stack, Stores, ids, shell, wait_for  # noqa: F401
 
 LONG = os.environ.get("WL_LONG") == "yes"
 ROUNDS = int(os.environ.get("WL_ROUNDS", "20" if LONG else "1"))
@@ -31,13 +32,48 @@ def seeds(n: int = ROUNDS) -> list[int]:
     return [first + i for i in range(n)]
 
 
-class Case(unittest.TestCase):
-    """Says which seed a failed part had."""
+def rounds(test):
+    """TEST(self, rng) once for each seed; a failure says which it was."""
+    @functools.wraps(test)
+    def run(self) -> None:
+        for seed in seeds():
+            with self.subTest(WL_SEED=seed):
+                test(self, random.Random(seed))
 
-    @contextlib.contextmanager
-    def seeded(self, seed: int):
-        with self.subTest(WL_SEED=seed):
-            yield random.Random(seed)
+    return run
+
+
+class Site(unittest.TestCase):
+    """Tests that share stores and one stack; subclasses say which."""
+
+    mount = "nginx"
+    processes = 2
+    settings: ClassVar[dict] = {}
+
+    @classmethod
+    def setUpClass(cls):
+        cls.stores = Stores()
+        cls.addClassCleanup(cls.stores.stop)
+        cls.stores.start()
+        cls.clock = Clock(cls.stores.dir / "clock")
+        cls.stack = cls.new_stack()
+        cls.addClassCleanup(cls.stack.stop)
+
+    @classmethod
+    def new_stack(cls, mount: str | None = None) -> Stack:
+        return Stack(mount or cls.mount, {"access_log": "off", "drain_interval": "100ms",
+                                          **cls.settings},
+                     processes=cls.processes, stores=cls.stores, env=cls.clock.env)
+
+    def recover(self) -> None:
+        """All parts run, whatever a test before has left."""
+        redis_start(self.stores)
+        postgres_start(self.stores)
+        if self.stack.workers.proc.poll() is not None:
+            self.stack.start_workers()
+        if self.stack.consumer.proc.poll() is not None:
+            restart_consumer(self.stack)
+        wait_for(lambda: len(workers(self.stack)) == self.processes)
 
 
 def project(stores: Stores, plan: str, provider: str, keys: int = 1, **columns) -> tuple[str, list]:
@@ -162,7 +198,7 @@ def reconcile(stack: Stack, clock: Clock) -> None:
     clock.move(180)
     r = subprocess.run(
         [str(PREFIX / "libexec/watchllm/watchllm-rollup"), "--config", str(stack.conf),
-         "reconcile"], capture_output=True, text=True, timeout=60,
+         "reconcile"], check=False, capture_output=True, text=True, timeout=60,
         env={**os.environ, **clock.env}, **ids())
     if r.returncode != 0:
         raise AssertionError(f"watchllm-rollup: {r.returncode}\n{r.stdout}{r.stderr}")

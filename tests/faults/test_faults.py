@@ -9,12 +9,13 @@ import time
 import unittest
 from collections import Counter
 from pathlib import Path
+from typing import ClassVar
 
 from audit import Audit
 from load import Call, Traffic, volley
-from rig import (LONG, Case, Clock, Stack, Stores, drain, file_limit, kill, postgres_kill,
-                 postgres_pids, postgres_start, project, reconcile, records, redis_kill, redis_start,
-                 remove, restart_consumer, seeds, segments, spool, stopped, wait_for, workers)
+from rig import (Site, drain, file_limit, kill, postgres_kill, postgres_pids, postgres_start,
+                 project, reconcile, records, redis_kill, redis_start, remove, restart_consumer,
+                 rounds, segments, spool, stopped, wait_for, workers)
 
 CLIENTS = 200
 PROCESSES = 3
@@ -24,24 +25,14 @@ CRASHES = ["drain_before_copy", "drain_after_copy", "drain_before_commit", "drai
            "drain_before_unlink", "drain_after_lost", "fixup_before_delete"]
 
 
-class Attacked(Case):
+class Attacked(Site):
     """What is attacked, and how it is seen that nothing came of it."""
 
-    settings: dict = {}
-
-    @classmethod
-    def setUpClass(cls):
-        cls.stores = Stores()
-        cls.addClassCleanup(cls.stores.stop)
-        cls.stores.start()
-        cls.clock = Clock(cls.stores.dir / "clock")
-        cls.stack = Stack("nginx", {"access_log": "off", "drain_interval": "100ms",
-                                      **cls.settings},
-                          processes=PROCESSES, stores=cls.stores, env=cls.clock.env)
-        cls.addClassCleanup(cls.stack.stop)
+    processes = PROCESSES
 
     def setUp(self):
         self.calls: list[Call] = []
+        self.recover()
 
     # -- a run
 
@@ -60,11 +51,10 @@ class Attacked(Case):
                **expected) -> Traffic:
         """HARM(traffic) under load; then all must work again, and add up."""
         stack = self.stack
-        if stack.workers.proc.poll() is not None:
-            stack.start_workers()
+        self.recover()
         self.stores.sql("TRUNCATE watchllm.dead_letter", "postgres")
         stack.fake.reset()
-        self.pids = wait_for(lambda: len(p := workers(stack)) == PROCESSES and p)
+        self.pids = workers(stack)
         self.log_from = stack.log.stat().st_size if stack.log.exists() else 0
         keys = self.keys(rng)
         self.clock.minute()
@@ -72,7 +62,6 @@ class Attacked(Case):
             wait_for(lambda: traffic.finished() >= clients // 2)
             time.sleep(before)
             harm(traffic)
-            self.healed = time.monotonic()
             time.sleep(after)
         last = [Call(p, k, words="tokens=1") for p, k in dict(keys).items()]
         volley(stack.web.port, last)
@@ -104,95 +93,90 @@ class Attacked(Case):
 class Faults(Attacked):
     # -- workers
 
-    def test_worker_killed(self):
-        for seed in seeds():
-            with self.seeded(seed) as rng:
-                killed = []
+    @rounds
+    def test_worker_killed(self, rng):
+        killed = []
 
-                def harm(traffic):
-                    for _ in range(3):
-                        wait_for(lambda: len(workers(self.stack)) == PROCESSES)
-                        kill(rng.choice(workers(self.stack)))
-                        killed.append(time.monotonic())
-                        time.sleep(rng.random())
-                    wait_for(lambda: len(workers(self.stack)) == PROCESSES)
+        def harm(traffic):
+            for _ in range(3):
+                wait_for(lambda: len(workers(self.stack)) == PROCESSES)
+                kill(rng.choice(workers(self.stack)))
+                killed.append(time.monotonic())
+                time.sleep(rng.random())
+            wait_for(lambda: len(workers(self.stack)) == PROCESSES)
 
-                traffic = self.attack(rng, harm)
-                cut = [c for c in traffic.calls if not c.complete]
-                self.assertTrue(any(c.stream and c.status == 200 for c in cut),
-                                "no stream was under way")
-                # who was with another worker, or came after, noticed nothing
-                for c in cut:
-                    self.assertTrue(any(c.began < k + 0.1 and k < c.ended + 0.1 for k in killed),
-                                    str(c))
-                self.assertLess(len(cut), 3 * CLIENTS * 0.8)
-                self.assertTrue(any(e["status"] == "lost" for e in self.audit.events))
+        traffic = self.attack(rng, harm)
+        cut = [c for c in traffic.calls if not c.complete]
+        self.assertTrue(any(c.stream and c.status == 200 for c in cut),
+                        "no stream was under way")
+        # who was with another worker, or came after, noticed nothing
+        for c in cut:
+            self.assertTrue(any(c.began < k + 0.1 and k < c.ended + 0.1 for k in killed),
+                            str(c))
+        self.assertLess(len(cut), 3 * CLIENTS * 0.8)
+        self.assertTrue(any(e["status"] == "lost" for e in self.audit.events))
 
-    def test_worker_signals(self):
+    @rounds
+    def test_worker_signals(self, rng):
         """Reload and orderly end under load: nobody is cut off."""
-        for seed in seeds():
-            with self.seeded(seed) as rng:
-                def harm(traffic):
-                    for _ in range(6):
-                        kill(self.stack.workers.pid, signal.SIGHUP)
-                        time.sleep(rng.random() * 0.2)
-                    for _ in range(2):
-                        pid = rng.choice(workers(self.stack))
-                        kill(pid, signal.SIGTERM)
-                        wait_for(lambda: pid not in workers(self.stack))
-                        wait_for(lambda: len(workers(self.stack)) == PROCESSES)
+        def harm(traffic):
+            for _ in range(6):
+                kill(self.stack.workers.pid, signal.SIGHUP)
+                time.sleep(rng.random() * 0.2)
+            for _ in range(2):
+                pid = rng.choice(workers(self.stack))
+                kill(pid, signal.SIGTERM)
+                wait_for(lambda: pid not in workers(self.stack))
+                wait_for(lambda: len(workers(self.stack)) == PROCESSES)
 
-                traffic = self.attack(rng, harm)
-                self.assert_complete(traffic.calls)
+        traffic = self.attack(rng, harm)
+        self.assert_complete(traffic.calls)
 
-    def test_all_stopped(self):
+    @rounds
+    def test_all_stopped(self, rng):
         """SIGTERM of the parent: what runs comes to its end."""
-        for seed in seeds():
-            with self.seeded(seed) as rng:
-                ended = []
+        ended = []
 
-                def harm(traffic):
-                    began = time.monotonic()
-                    self.assertEqual(self.stack.workers.stop(40), 0)
-                    ended.append((began, time.monotonic()))
-                    self.stack.start_workers()
+        def harm(traffic):
+            began = time.monotonic()
+            self.assertEqual(self.stack.workers.stop(40), 0)
+            ended.append((began, time.monotonic()))
+            self.stack.start_workers()
 
-                traffic = self.attack(rng, harm)
-                began, over = ended[0]
-                self.assert_complete([c for c in traffic.calls if c.ended and (
-                    c.ended < began or c.began > over + 0.2 or (c.first and c.first < began))])
+        traffic = self.attack(rng, harm)
+        began, over = ended[0]
+        self.assert_complete([c for c in traffic.calls if c.ended and (
+            c.ended < began or c.began > over + 0.2 or (c.first and c.first < began))])
 
     # -- consumer
 
-    def test_consumer_killed(self):
-        for seed in seeds():
-            with self.seeded(seed) as rng:
-                def harm(traffic):
-                    for _ in range(8):
-                        time.sleep(rng.random() * 0.3)
-                        self.stack.consumer.kill()
-                        restart_consumer(self.stack)
+    @rounds
+    def test_consumer_killed(self, rng):
+        def harm(traffic):
+            for _ in range(8):
+                time.sleep(rng.random() * 0.3)
+                self.stack.consumer.kill()
+                restart_consumer(self.stack)
 
-                traffic = self.attack(rng, harm)
-                self.assert_complete(traffic.calls)
+        traffic = self.attack(rng, harm)
+        self.assert_complete(traffic.calls)
 
-    def test_consumer_crashes(self):
+    @rounds
+    def test_consumer_crashes(self, rng):
         """At each place where one transaction, or one file, follows another."""
-        for seed in seeds():
-            with self.seeded(seed) as rng:
-                def harm(traffic):
-                    for place in rng.sample(CRASHES, len(CRASHES)):
-                        restart_consumer(self.stack, {"WATCHLLM_CRASH_AT": place})
-                        if place == "fixup_before_delete":
-                            self.stores.redis("FLUSHALL")
-                        if place in ("drain_before_unlink", "drain_after_lost"):
-                            kill(rng.choice(workers(self.stack)))
-                        wait_for(lambda: self.stack.consumer.proc.poll() is not None, 10)
-                        self.assertEqual(self.stack.consumer.proc.returncode, -signal.SIGKILL,
-                                         place)
-                    restart_consumer(self.stack)
+        def harm(traffic):
+            for place in rng.sample(CRASHES, len(CRASHES)):
+                restart_consumer(self.stack, {"WATCHLLM_CRASH_AT": place})
+                if place == "fixup_before_delete":
+                    self.stores.redis("FLUSHALL")
+                if place in ("drain_before_unlink", "drain_after_lost"):
+                    kill(rng.choice(workers(self.stack)))
+                wait_for(lambda: self.stack.consumer.proc.poll() is not None, 10)
+                self.assertEqual(self.stack.consumer.proc.returncode, -signal.SIGKILL,
+                                 place)
+            restart_consumer(self.stack)
 
-                self.attack(rng, harm, data_lost=True)
+        self.attack(rng, harm, data_lost=True)
 
     # -- Redis
 
@@ -210,97 +194,91 @@ class Faults(Attacked):
         once = dict.fromkeys(self.pids, 1)
         self.assertEqual((self.said("redis.down"), self.said("redis.up")), (once, once))
 
-    def test_redis_killed(self):
-        for seed in seeds():
-            with self.seeded(seed) as rng:
-                times = []
+    @rounds
+    def test_redis_killed(self, rng):
+        times = []
 
-                def harm(traffic):
-                    times.append(time.monotonic())
-                    redis_kill(self.stores)
-                    time.sleep(0.5 + rng.random())
-                    redis_start(self.stores)
-                    times.append(time.monotonic())
+        def harm(traffic):
+            times.append(time.monotonic())
+            redis_kill(self.stores)
+            time.sleep(0.5 + rng.random())
+            redis_start(self.stores)
+            times.append(time.monotonic())
 
-                traffic = self.attack(rng, harm, after=2.5)
-                self.limiter(traffic, *times)
+        traffic = self.attack(rng, harm, after=2.5)
+        self.limiter(traffic, *times)
 
-    def test_redis_stopped(self):
-        for seed in seeds():
-            with self.seeded(seed) as rng:
-                times = []
+    @rounds
+    def test_redis_stopped(self, rng):
+        times = []
 
-                def harm(traffic):
-                    times.append(time.monotonic())
-                    with stopped([self.stores.redis_pid()]):
-                        time.sleep(1 + 2 * rng.random())
-                    times.append(time.monotonic())
+        def harm(traffic):
+            times.append(time.monotonic())
+            with stopped([self.stores.redis_pid()]):
+                time.sleep(1 + 2 * rng.random())
+            times.append(time.monotonic())
 
-                traffic = self.attack(rng, harm, after=2.5)
-                self.limiter(traffic, *times)
+        traffic = self.attack(rng, harm, after=2.5)
+        self.limiter(traffic, *times)
 
-    def test_redis_emptied(self):
-        for seed in seeds():
-            with self.seeded(seed) as rng:
-                def harm(traffic):
-                    for _ in range(3):
-                        self.stores.redis("FLUSHALL")
-                        time.sleep(rng.random())
+    @rounds
+    def test_redis_emptied(self, rng):
+        def harm(traffic):
+            for _ in range(3):
+                self.stores.redis("FLUSHALL")
+                time.sleep(rng.random())
 
-                traffic = self.attack(rng, harm, data_lost=True)
-                self.assert_complete(traffic.calls)
-                self.assertEqual([str(c) for c in traffic.calls if c.degraded], [])
+        traffic = self.attack(rng, harm, data_lost=True)
+        self.assert_complete(traffic.calls)
+        self.assertEqual([str(c) for c in traffic.calls if c.degraded], [])
 
     # -- PostgreSQL
 
-    def test_postgres_killed(self):
-        for seed in seeds():
-            with self.seeded(seed) as rng:
-                def harm(traffic):
-                    for _ in range(2):
-                        postgres_kill(self.stores)
-                        time.sleep(rng.random())
-                        postgres_start(self.stores)
-                        time.sleep(0.5 + rng.random())
+    @rounds
+    def test_postgres_killed(self, rng):
+        def harm(traffic):
+            for _ in range(2):
+                postgres_kill(self.stores)
+                time.sleep(rng.random())
+                postgres_start(self.stores)
+                time.sleep(0.5 + rng.random())
 
-                traffic = self.attack(rng, harm)
-                # keys that are known need no PostgreSQL
-                self.assert_complete(traffic.calls)
+        traffic = self.attack(rng, harm)
+        # keys that are known need no PostgreSQL
+        self.assert_complete(traffic.calls)
 
-    def test_postgres_stopped(self):
-        for seed in seeds():
-            with self.seeded(seed) as rng:
-                def harm(traffic):
-                    with stopped(postgres_pids(self.stores)):
-                        time.sleep(2 + 2 * rng.random())
+    @rounds
+    def test_postgres_stopped(self, rng):
+        def harm(traffic):
+            with stopped(postgres_pids(self.stores)):
+                time.sleep(2 + 2 * rng.random())
 
-                traffic = self.attack(rng, harm)
-                self.assert_complete(traffic.calls)
+        traffic = self.attack(rng, harm)
+        self.assert_complete(traffic.calls)
 
-    def test_everything_killed(self):
+    @rounds
+    def test_everything_killed(self, rng):
         """All at one moment."""
-        for seed in seeds():
-            with self.seeded(seed) as rng:
-                def harm(traffic):
-                    for pid in workers(self.stack):
-                        kill(pid)
-                    self.stack.consumer.kill()
-                    kill(self.stores.redis_pid())
-                    postgres_kill(self.stores)
-                    redis_kill(self.stores)
-                    time.sleep(rng.random())
-                    postgres_start(self.stores)
-                    redis_start(self.stores)
-                    restart_consumer(self.stack)
-                    wait_for(lambda: len(workers(self.stack)) == PROCESSES)
+        def harm(traffic):
+            for pid in workers(self.stack):
+                kill(pid)
+            self.stack.consumer.kill()
+            kill(self.stores.redis_pid())
+            postgres_kill(self.stores)
+            redis_kill(self.stores)
+            time.sleep(rng.random())
+            postgres_start(self.stores)
+            redis_start(self.stores)
+            restart_consumer(self.stack)
+            wait_for(lambda: len(workers(self.stack)) == PROCESSES)
 
-                self.attack(rng, harm, after=2.5)
+        self.attack(rng, harm, after=2.5)
 
 
 class Spool(Attacked):
     """The journal has no room, or its disk refuses, or its files are spoiled."""
 
-    settings = {"spool_segment": "64k", "spool_max": "4m"}
+    settings: ClassVar[dict] = {"spool_segment": "64k", "spool_max": "4m"}
 
     def refused(self, calls: list[Call]) -> list[Call]:
         """Calls that could not be recorded, each refused as it should be; all
@@ -314,52 +292,49 @@ class Spool(Attacked):
             self.assertNotIn(b"/", c.body.replace(b"https://", b""))
         return bad
 
-    def test_full(self):
-        for seed in seeds():
-            with self.seeded(seed) as rng:
-                most = []
+    @rounds
+    def test_full(self, rng):
+        most = []
 
-                def harm(traffic):
-                    with stopped([self.stack.consumer.pid]):
-                        wait_for(lambda: any(c.status == 503 for c in list(traffic.calls)))
-                        for _ in range(5):
-                            time.sleep(0.2)
-                            most.append(sum(p.stat().st_size for p in segments(self.stack)))
+        def harm(traffic):
+            with stopped([self.stack.consumer.pid]):
+                wait_for(lambda: any(c.status == 503 for c in list(traffic.calls)))
+                for _ in range(5):
+                    time.sleep(0.2)
+                    most.append(sum(p.stat().st_size for p in segments(self.stack)))
 
-                traffic = self.attack(rng, harm, after=2.0)
-                self.refused(traffic.calls)
-                self.assertLess(max(most), 4 * 2**20)
+        traffic = self.attack(rng, harm, after=2.0)
+        self.refused(traffic.calls)
+        self.assertLess(max(most), 4 * 2**20)
 
-    def test_read_only(self):
+    @rounds
+    def test_read_only(self, rng):
         """New segments cannot be made, old ones not be removed."""
-        for seed in seeds():
-            with self.seeded(seed) as rng:
-                def harm(traffic):
-                    spool(self.stack).chmod(0o500)
-                    try:
-                        wait_for(lambda: any(c.status == 503 for c in list(traffic.calls)))
-                        time.sleep(rng.random())
-                    finally:
-                        spool(self.stack).chmod(0o700)
+        def harm(traffic):
+            spool(self.stack).chmod(0o500)
+            try:
+                wait_for(lambda: any(c.status == 503 for c in list(traffic.calls)))
+                time.sleep(rng.random())
+            finally:
+                spool(self.stack).chmod(0o700)
 
-                traffic = self.attack(rng, harm, after=2.5)
-                self.refused(traffic.calls)
+        traffic = self.attack(rng, harm, after=2.5)
+        self.refused(traffic.calls)
 
-    def test_refusing_disk(self):
+    @rounds
+    def test_refusing_disk(self, rng):
         """A write that is cut short by a limit leaves nothing behind."""
-        for seed in seeds():
-            with self.seeded(seed) as rng:
-                def harm(traffic):
-                    pids = workers(self.stack)
-                    for pid in pids:
-                        file_limit(pid, rng.randint(20000, 60000))
-                    wait_for(lambda: any(c.status == 503 for c in list(traffic.calls)))
-                    time.sleep(rng.random())
-                    for pid in pids:
-                        file_limit(pid, None)
+        def harm(traffic):
+            pids = workers(self.stack)
+            for pid in pids:
+                file_limit(pid, rng.randint(20000, 60000))
+            wait_for(lambda: any(c.status == 503 for c in list(traffic.calls)))
+            time.sleep(rng.random())
+            for pid in pids:
+                file_limit(pid, None)
 
-                traffic = self.attack(rng, harm, after=2.5, ends_refused=True)
-                self.refused(traffic.calls)
+        traffic = self.attack(rng, harm, after=2.5, ends_refused=True)
+        self.refused(traffic.calls)
 
     def spoil(self, rng, path: Path, how: str) -> tuple[set[str], int]:
         """Damage a segment of a dead worker. The calls that have a record
@@ -379,36 +354,35 @@ class Spool(Attacked):
         path.write_bytes(data)
         return {r[3] for r in found if r[0] >= begin}, len(data) - begin
 
-    def test_spoiled(self):
+    @rounds
+    def test_spoiled(self, rng):
         """What comes before the damage is kept, the rest set aside."""
-        for seed in seeds():
-            with self.seeded(seed) as rng:
-                spoiled: set[str] = set()
-                sizes = []
-                hows = ["short", "flipped", "huge", "zeros", "garbage"]
+        spoiled: set[str] = set()
+        sizes = []
+        hows = ["short", "flipped", "huge", "zeros", "garbage"]
 
-                def harm(traffic):
-                    self.stack.consumer.stop()
-                    time.sleep(1.0)
-                    for how in rng.sample(hows, len(hows)):
-                        pid = wait_for(lambda: next((
-                            p for p in workers(self.stack)
-                            if any(records(s) for s in segments(self.stack)
-                                   if s.name.startswith(f"{p}-"))), None))
-                        kill(pid)
-                        wait_for(lambda: pid not in workers(self.stack))
-                        own = [s for s in segments(self.stack)
-                               if s.name.startswith(f"{pid}-") and records(s)]
-                        lost, size = self.spoil(rng, rng.choice(own), how)
-                        spoiled.update(lost)
-                        sizes.append(size)
-                    restart_consumer(self.stack)
+        def harm(traffic):
+            self.stack.consumer.stop()
+            time.sleep(1.0)
+            for how in rng.sample(hows, len(hows)):
+                pid = wait_for(lambda: next((
+                    p for p in workers(self.stack)
+                    if any(records(s) for s in segments(self.stack)
+                           if s.name.startswith(f"{p}-"))), None))
+                kill(pid)
+                wait_for(lambda: pid not in workers(self.stack))
+                own = [s for s in segments(self.stack)
+                       if s.name.startswith(f"{pid}-") and records(s)]
+                lost, size = self.spoil(rng, rng.choice(own), how)
+                spoiled.update(lost)
+                sizes.append(size)
+            restart_consumer(self.stack)
 
-                self.attack(rng, harm, spoiled=spoiled, dead_letters=len(hows),
-                            quarantined=len(hows))
-                aside = spool(self.stack) / "quarantine"
-                self.assertEqual(sorted(p.stat().st_size for p in aside.iterdir()), sorted(sizes))
-                remove(aside)
+        self.attack(rng, harm, spoiled=spoiled, dead_letters=len(hows),
+                    quarantined=len(hows))
+        aside = spool(self.stack) / "quarantine"
+        self.assertEqual(sorted(p.stat().st_size for p in aside.iterdir()), sorted(sizes))
+        remove(aside)
 
 
 if __name__ == "__main__":

@@ -7,10 +7,12 @@ import random
 import time
 import unittest
 from collections import Counter
+from typing import ClassVar
 
 from audit import Audit
-from load import Call, volley
-from rig import LONG, Case, Clock, Stack, Stores, drain, project, seeds
+from load import Call, Traffic, volley
+from rig import (LONG, Site, drain, postgres_kill, postgres_start, project, redis_kill,
+                 redis_start, rounds, wait_for)
 
 N = 1000 if LONG else 200
 LIMITS = [0, 1, 10, N - 1, N, N + 1]
@@ -19,25 +21,11 @@ REFUSALS = {"minute": "rate_limit_exceeded", "month": "quota_exceeded",
             "key": "rate_limit_exceeded"}
 
 
-class Races(Case):
-    """Subclasses say where limits are counted."""
+class Races(Site):
+    """Where limits are counted is said by subclasses."""
 
-    counters = "redis"
-    settings: dict = {}
-
-    @classmethod
-    def setUpClass(cls):
-        cls.stores = Stores()
-        cls.addClassCleanup(cls.stores.stop)
-        cls.stores.start()
-        cls.clock = Clock(cls.stores.dir / "clock")
-        cls.stack = Stack("nginx", {
-            "counters": cls.counters, "log_level": "warn",
-            # a thousand at once wait for each other, on any machine
-            "redis_timeout": "20s", "database_timeout": "20s",
-            "auth_failures_per_minute": "1000000", **cls.settings},
-            processes=2, stores=cls.stores, env=cls.clock.env)
-        cls.addClassCleanup(cls.stack.stop)
+    # a thousand at once wait for each other, on any machine
+    settings: ClassVar[dict] = {"redis_timeout": "20s", "database_timeout": "20s"}
 
     def fresh(self, what: str, kind: str, limit: int) -> list[Call]:
         """N calls of a new project of which LIMIT are allowed."""
@@ -61,6 +49,7 @@ class Races(Case):
         self.assertEqual(left, list(range(limit - allowed, limit)))
 
     def race(self, rng: random.Random, what: str, kind: str) -> None:
+        self.recover()
         self.stack.fake.reset()
         done: list[Call] = []
         for limit in rng.sample(LIMITS, len(LIMITS)):
@@ -72,27 +61,25 @@ class Races(Case):
                 done += calls
         drain(self.stack)
         Audit([self.stack], done).run()
-        self.stack.start_workers()
 
-    def test_fixed(self):
-        for seed in seeds():
-            with self.seeded(seed) as rng:
-                self.race(rng, "minute", "fixed")
+    @rounds
+    def test_fixed(self, rng):
+        self.race(rng, "minute", "fixed")
 
-    def test_sliding(self):
-        for seed in seeds():
-            with self.seeded(seed) as rng:
-                self.race(rng, "minute", "sliding")
+    @rounds
+    def test_sliding(self, rng):
+        self.race(rng, "minute", "sliding")
 
-    def test_month(self):
-        for seed in seeds():
-            with self.seeded(seed) as rng:
-                self.race(rng, "month", "fixed")
+    @rounds
+    def test_month(self, rng):
+        self.race(rng, "month", "fixed")
 
-    def test_key(self):
-        for seed in seeds():
-            with self.seeded(seed) as rng:
-                self.race(rng, "key", rng.choice(["fixed", "sliding"]))
+    @rounds
+    def test_key(self, rng):
+        self.race(rng, "key", rng.choice(["fixed", "sliding"]))
+
+    def setUp(self):
+        self.recover()
 
     def test_windows(self):
         """A fixed window opens again with the next minute, a sliding one for
@@ -131,7 +118,73 @@ class Races(Case):
 
 
 class RacesPostgres(Races):
-    counters = "postgres"
+    settings: ClassVar[dict] = {"counters": "postgres", "database_timeout": "20s"}
+
+
+class Killed(Site):
+    """The counters' server dies under load, and who cannot ask is refused."""
+
+    settings: ClassVar[dict] = {"on_redis_failure": "closed"}
+    waits = 0.05 + 0.5          # until a refusal: redis_timeout, and a busy machine
+
+    def down(self) -> None:
+        redis_kill(self.stores)
+
+    def up(self) -> None:
+        redis_start(self.stores)
+
+    def until_full(self, calls: list[Call]) -> None:
+        """Call until nobody is admitted any more."""
+        def more() -> bool:
+            shot = [Call(calls[0].project, calls[0].key, words=ANSWER) for _ in range(100)]
+            calls.extend(volley(self.stack.web.port, shot))
+            return all(c.status == 429 for c in shot)
+
+        wait_for(more, 40)
+
+    @rounds
+    def test_limit(self, rng):
+        self.recover()
+        self.stack.fake.reset()
+        limit = rng.randint(300, 1200)
+        what, kind = rng.choice([("minute", "fixed"), ("minute", "sliding"), ("month", "fixed")])
+        plan = self.stores.plan(f"killed-{what}-{kind}-{limit}", **{what: limit}, kind=kind)
+        p, (key,) = project(self.stores, plan, self.stack.provider)
+        self.clock.minute()
+        with Traffic([self.stack.web.port], [(p, key)], 100, rng, tokens=1, latency=20,
+                     per_token=0) as traffic:
+            for _ in range(3):
+                time.sleep(rng.random() * 0.6)
+                self.down()
+                time.sleep(rng.random() * 0.4)
+                self.up()
+            time.sleep(0.5)
+        calls = traffic.calls
+        self.until_full(calls)
+        drain(self.stack)
+        Audit([self.stack], calls).run()
+        self.recover()
+        self.until_full(calls)
+        got = Counter(c.status for c in calls)
+        self.assertEqual(set(got) - {200, 429, 503}, set(), got)
+        self.assertLessEqual(got[200], limit, (what, kind))
+        # a call in doubt may have taken its place, but no other has
+        self.assertGreaterEqual(got[200] + got[503], limit, (what, kind))
+        for c in calls:
+            if c.status == 503:
+                self.assertIn("retry-after", c.headers)
+                self.assertLess(c.seconds, self.waits, str(c))
+
+
+class KilledPostgres(Killed):
+    settings: ClassVar[dict] = {"counters": "postgres"}
+    waits = 4.0 + 1.0           # database_timeout, for the key and for the counters
+
+    def down(self) -> None:
+        postgres_kill(self.stores)
+
+    def up(self) -> None:
+        postgres_start(self.stores)
 
 
 if __name__ == "__main__":
