@@ -30,6 +30,7 @@
 
 #define BACKOFF_MS	250
 #define BACKOFF_MAX_MS	30000
+#define FIX_MAX_MS	5000
 /* A consumer that waits for another one looks this often. */
 #define STANDBY_MS	1000
 /* Waits that only a wake ends are looked at again this often. */
@@ -177,8 +178,8 @@ fixer(void *arg)
 			continue;
 		if (n == -1)
 			wl_log(WL_DEBUG, "consumer.fixups", "%s", e.detail);
-		ms = n == 0 ? LONG_MS : ms > BACKOFF_MAX_MS / 2 ?
-		    BACKOFF_MAX_MS : ms * 2;
+		ms = n == 0 ? LONG_MS : ms > FIX_MAX_MS / 2 ? FIX_MAX_MS :
+		    ms * 2;
 		if (!s.fix && wl_wait(-1, WL_WOKEN, wl_mono() + ms) == -1)
 			break;
 		if (n == 0)
@@ -349,7 +350,8 @@ run_once(void)
 	while ((n = wl_drain_fixups(&s.conf, &e)) > 0 && !s.stopping)
 		;
 	if (n == -1)
-		complain("counters in Redis are mended later", &e);
+		wl_log(WL_WARN, "consumer.fixups", "counters in Redis are "
+		    "mended later: %s", e.detail);
 	if (stat->waiting == 0 && !s.stopping)
 		return 0;
 	fprintf(stderr, PROGRAM ": not all is drained: %s\n", s.stopping ?

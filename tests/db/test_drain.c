@@ -516,6 +516,45 @@ test_poison(void)
 }
 
 /*
+ * A batch of several segments that begin or end with what is refused.
+ */
+static void
+poison_at_ends(void)
+{
+	static const char bad[] = ",\"tokens_output\":-1";
+	char name[64];
+	int i;
+
+	for (i = 0; i < 6; i++) {
+		if (i % 2 == 0)
+			put_at('I', id(), 0, bad);
+		if (i != 4)
+			put('I', id());
+		if (i % 3 == 0)
+			put_at('I', id(), 0, bad);
+		if (i == 5)
+			put_bytes('E', "", 0);
+		snprintf(name, sizeof(name), DEAD "a.%010d.wlj", i + 1);
+		save(name);
+	}
+	open_drain();
+	drain();
+	sums_are(5);
+	CU_ASSERT_EQUAL(wl_drain_stat(d)->buried, 6);
+	CU_ASSERT_EQUAL(letters("%"), 6);
+	CU_ASSERT_EQUAL(number("SELECT count(*) FROM watchllm.journal_mark"
+	    " WHERE NOT closed AND segment LIKE '" DEAD "a.%'"), 0);
+	CU_ASSERT_EQUAL(segments(), 0);
+	wl_drain_close(d);
+}
+
+static void
+test_poison_at_ends(void)
+{
+	in_spool(poison_at_ends);
+}
+
+/*
  * The file of the quarantine that belongs to SEGMENT from OFFSET on.
  */
 static bool
@@ -898,6 +937,51 @@ test_mark_moved(void)
 	in_spool(mark_moved);
 }
 
+/*
+ * What is wrong with the database is no fault of the records.
+ */
+static void
+database_ill(void)
+{
+	static const char *const states[] = { "40001", "40P01", "42501",
+	    "53100", "53300", "55P03", "57014", "P0001", "XX000" };
+	size_t i, n = sizeof(states) / sizeof(states[0]);
+	bool again;
+	int k;
+
+	open_drain();
+	for (i = 0; i < n; i++) {
+		char name[64];
+
+		for (k = 0; k < 10; k++)
+			put('I', id());
+		snprintf(name, sizeof(name), DEAD "a%zu.0000000001.wlj", i);
+		save(name);
+		stores_sql("CREATE FUNCTION watchllm.ill() RETURNS trigger"
+		    " LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'ill'"
+		    " USING ERRCODE = '%s'; END $$", states[i]);
+		stores_sql("CREATE TRIGGER ill BEFORE INSERT ON"
+		    " watchllm.event_seen FOR EACH STATEMENT EXECUTE FUNCTION"
+		    " watchllm.ill()");
+		CU_ASSERT_EQUAL(wl_drain_pass(d, &again, &e), -1);
+		CU_ASSERT_PTR_NOT_NULL(strstr(e.detail, states[i]));
+		stores_sql("DROP TRIGGER ill ON watchllm.event_seen");
+		stores_sql("DROP FUNCTION watchllm.ill()");
+		sums_are((int64_t)i * 10);
+		drain();
+	}
+	sums_are((int64_t)n * 10);
+	CU_ASSERT_EQUAL(letters("%"), 0);
+	CU_ASSERT_EQUAL(segments(), 0);
+	wl_drain_close(d);
+}
+
+static void
+test_database_ill(void)
+{
+	in_spool(database_ill);
+}
+
 /* ---- odds and ends ----------------------------------------------------- */
 
 static void
@@ -1132,6 +1216,7 @@ main(void)
 		{ "sent again", test_resend },
 		{ "small batches over many segments", test_many_segments },
 		{ "records that are refused", test_poison },
+		{ "refused at the ends of segments", test_poison_at_ends },
 		{ "a torn tail", test_torn_tail },
 		{ "a bad checksum", test_bad_checksum },
 		{ "the same with a living writer", test_bad_while_alive },
@@ -1142,6 +1227,7 @@ main(void)
 		{ "one consumer at a time", test_lock },
 		{ "the same events from several hosts", test_hosts },
 		{ "a mark that stands elsewhere", test_mark_moved },
+		{ "a database that is ill", test_database_ill },
 		{ "told to stop", test_stop },
 		{ "segments without a name", test_never_named },
 		{ "the columns of the stage", test_columns },

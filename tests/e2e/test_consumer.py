@@ -464,6 +464,39 @@ class Daemon(Case):
         self.assertEqual(self.end(p, signal.SIGTERM), 0)
         self.assert_calls(500)
 
+    def test_redis_away(self) -> None:
+        """Counters that cannot be mended now hold up nothing, and are later."""
+        def fixups() -> int:
+            return int(one("SELECT count(*) FROM watchllm.counter_fixup"
+                           f" WHERE host = '{self.host}'"))
+        rows(f"SELECT watchllm.counter_begin('{self.project}', 'redis',"
+             " (extract(epoch FROM now()) * 1000)::bigint)")
+        p = self.daemon(WATCHLLM_REDIS="unix:/nonexistent/redis.sock")
+        f = self.writer()
+        for n in range(1, 4):
+            f.write(self.calls(10))
+            began = time.monotonic()
+            wait_for(lambda: self.events() == 10 * n, 5)
+            self.assertLess(time.monotonic() - began, 2)
+        self.assertEqual(self.logged("consumer.away"), [])
+        self.assertGreater(fixups(), 0)
+        self.assertEqual(self.end(p, signal.SIGTERM), 0)
+        p = self.daemon()
+        wait_for(lambda: fixups() == 0)
+        self.assertEqual(self.end(p, signal.SIGTERM), 0)
+
+    def test_no_connection_left(self) -> None:
+        p = self.daemon()
+        f = self.writer()
+        f.write(self.calls(10))
+
+        def limit(n: int):
+            rows(f"ALTER ROLE wl_drain CONNECTION LIMIT {n}")
+            rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                 " WHERE usename = 'wl_drain'")
+        self.away_and_back(f, lambda: limit(0), lambda: limit(-1))
+        self.assertEqual(self.end(p, signal.SIGTERM), 0)
+
     def test_read_only(self) -> None:
         """As after a failover to a standby."""
         p = self.daemon()
