@@ -11,11 +11,13 @@
 #include "lib/http/req.h"
 #include "lib/http/resp.h"
 
+struct wl_keyring;
 struct wl_route;
 
 struct wl_ctx {
 	struct wl_arena		*arena;
 	const struct wl_conf	*conf;
+	const struct wl_keyring	*keyring;	/* NULL: none configured */
 	const struct wl_route	*route;		/* NULL: not found */
 	struct wl_req		 req;
 	struct wl_resp		 resp;

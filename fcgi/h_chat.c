@@ -10,7 +10,6 @@
 
 #include "fcgi/ctx.h"
 #include "fcgi/serve.h"
-#include "fcgi/worker.h"
 #include "lib/base/clock.h"
 #include "lib/base/jw.h"
 #include "lib/base/money.h"
@@ -179,7 +178,7 @@ wl_h_chat_post(struct wl_ctx *ctx)
 
 	if (wl_ask_check(&ctx->ask, &ctx->err) == -1 ||
 	    (n = wl_model_targets(ctx->arena, ctx->conf, ctx->auth,
-	    wl_worker.keyring, ctx->ask.model, ctx->req.provider_key, t,
+	    ctx->keyring, ctx->ask.model, ctx->req.provider_key, t,
 	    &ctx->err)) == -1)
 		return -1;
 	n = wl_upstream_run(ctx->arena, ctx->conf, &ctx->ask, t, n,

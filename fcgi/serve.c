@@ -505,6 +505,7 @@ wl_serve(struct wl_io *io, struct wl_arena *arena)
 	memset(&ctx, 0, sizeof(ctx));
 	ctx.arena = arena;
 	ctx.conf = wl_worker.conf;
+	ctx.keyring = wl_worker.keyring;
 	ctx.auth_us = ctx.gate_us = ctx.cache_us = ctx.upstream_us = -1;
 	wl_resp_init(&ctx.resp, io, arena);
 	wl_prom_begin();

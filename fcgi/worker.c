@@ -55,9 +55,10 @@ struct wl_worker wl_worker;
  * A configuration and how many requests use it.
  */
 struct generation {
-	struct wl_conf	*conf;
-	uint64_t	 users;
-	bool		 ours;		/* freed when nobody uses it */
+	struct wl_conf		*conf;
+	struct wl_keyring	*keyring;	/* or NULL */
+	uint64_t		 users;
+	bool			 ours;	/* conf is freed with it */
 };
 
 struct conn {
@@ -92,6 +93,7 @@ release_conf(struct generation *g)
 {
 	if (g == NULL || g->users > 0 || g == w.conf)
 		return;
+	wl_keyring_free(g->keyring);
 	if (g->ours) {
 		wl_conf_free(g->conf);
 		free(g->conf);
@@ -99,17 +101,26 @@ release_conf(struct generation *g)
 	free(g);
 }
 
+/*
+ * CONF and its master keys hold for requests that begin from now on.
+ */
 static int
-use_conf(struct wl_conf *conf, bool ours)
+use_conf(struct wl_conf *conf, bool ours, struct wl_err *e)
 {
 	struct generation *g = calloc(1, sizeof(*g)), *old = w.conf;
 
 	if (g == NULL)
+		return wl_err_set(e, WL_E_UNAVAILABLE, NULL);
+	if (conf->master_key_file[0] != '\0' && (g->keyring =
+	    wl_keyring_load(conf->master_key_file, e)) == NULL) {
+		free(g);
 		return -1;
+	}
 	g->conf = conf;
 	g->ours = ours;
 	w.conf = g;
 	wl_worker.conf = conf;
+	wl_worker.keyring = g->keyring;
 	release_conf(old);
 	return 0;
 }
@@ -417,6 +428,13 @@ accept_loop(void *arg)
  */
 
 static void
+not_taken(const struct wl_err *e)
+{
+	wl_log(WL_ERROR, "worker.reload", "configuration not taken: %s",
+	    e->msg);
+}
+
+static void
 reload(void)
 {
 	struct wl_err e = { 0 };
@@ -426,10 +444,10 @@ reload(void)
 		if ((conf = calloc(1, sizeof(*conf))) == NULL)
 			return;
 		if (wl_worker.load(conf, &e) == -1) {
-			wl_log(WL_ERROR, "worker.reload",
-			    "configuration not taken: %s", e.msg);
+			not_taken(&e);
 			free(conf);
-		} else if (use_conf(conf, true) == -1) {
+		} else if (use_conf(conf, true, &e) == -1) {
+			not_taken(&e);
 			wl_conf_free(conf);
 			free(conf);
 		}
@@ -520,15 +538,12 @@ on_slow_turn(int64_t us, const char *what)
 static int
 open_all(struct wl_conf *conf, struct wl_err *e)
 {
-	if (use_conf(conf, false) == -1)
-		return wl_err_set(e, WL_E_UNAVAILABLE, NULL);
+	if (use_conf(conf, false, e) == -1)
+		return -1;
 	wl_worker.journal = wl_journal_open(conf->spool_dir, conf->spool_max,
 	    conf->spool_segment, (enum wl_spool_sync)conf->spool_sync,
 	    conf->spool_sync_interval, e);
 	if (wl_worker.journal == NULL)
-		return -1;
-	if (conf->master_key_file[0] != '\0' && (wl_worker.keyring =
-	    wl_keyring_load(conf->master_key_file, e)) == NULL)
 		return -1;
 	if (wl_client_open(conf, e) == -1)
 		return -1;
@@ -544,7 +559,6 @@ close_all(void)
 	wl_client_close();
 	if (wl_worker.journal != NULL)
 		wl_journal_close(wl_worker.journal);
-	wl_keyring_free(wl_worker.keyring);
 	wl_worker.journal = NULL;
 	wl_worker.keyring = NULL;
 	while (w.narena > 0)

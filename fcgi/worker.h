@@ -17,14 +17,14 @@ struct wl_io;
  */
 struct wl_worker {
 	/*
-	 * A request takes this pointer once, when it begins: SIGHUP puts
-	 * another one here and the old one lives until its requests are over.
+	 * A request takes these pointers once, when it begins: SIGHUP puts
+	 * others here and the old ones live until their requests are over.
 	 * What is read at the start only (stores, spool, client, listen)
 	 * keeps its old value.
 	 */
 	struct wl_conf		*conf;
-	struct wl_journal	*journal;
 	struct wl_keyring	*keyring;	/* NULL when not configured */
+	struct wl_journal	*journal;
 	bool			 one_request;	/* plain CGI */
 	bool			 stopping;
 	uint64_t		 requests;	/* running now */
