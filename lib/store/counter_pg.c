@@ -380,11 +380,14 @@ set_minute(struct wl_pg *c, const char *project, int64_t now_ms,
 {
 	char now[24], n[24];
 	struct wl_param p[] = { WL_P(project), WL_P(now), WL_P(n) };
+	struct wl_param begin[] = { WL_P(project), WL_P("pg"), WL_P(now) };
 	int64_t found = 0;
 
 	number(now, now_ms);
 	number(n, minute);
+	/* before the first call: a generation that begins later forgets it */
 	if (wl_pg_begin(c, project, e) == -1 ||
+	    wl_pg_exec(c, sql_begin, 3, begin, NULL, e) == -1 ||
 	    wl_pg_exec(c, sql_set_minute, 3, p, &found, e) == -1)
 		return -1;
 	if (found == 0)
