@@ -89,10 +89,11 @@ from_terminal(const char *prompt, char *out, size_t size, struct wl_err *e)
 	silent.c_lflag &= ~(tcflag_t)(ECHO | ECHONL | ICANON | ISIG);
 	silent.c_cc[VMIN] = 1;
 	silent.c_cc[VTIME] = 0;
-	fprintf(stderr, "%s: ", prompt);
 	if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent) == -1)
 		return wl_err_set(e, WL_E_INTERNAL, "terminal: %s",
 		    strerror(errno));
+	/* from here on what is typed is ours */
+	fprintf(stderr, "%s: ", prompt);
 	ret = from_keys(out, size, e);
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &was);
 	fputc('\n', stderr);

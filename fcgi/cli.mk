@@ -30,3 +30,5 @@ TESTS += tests/unit/test_out
 tests_unit_test_out_SOURCES = tests/unit/test_out.c fcgi/out.c
 tests_unit_test_out_LDADD = libwltest.a $(WL_LIBS) $(CUNIT_LIBS)
 endif
+EXTRA_DIST += tests/e2e/cli.py tests/e2e/test_cli.py \
+	tests/e2e/test_cli_secrets.py

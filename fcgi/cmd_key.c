@@ -14,10 +14,10 @@
 #include "lib/store/pg.h"
 
 const char wl_cmd_key_help[] =
-    "Usage: watchllm key create PROJECT [--name NAME] [--scopes LIST] "
-    "[--test]\n"
-    "                           [--expires WHEN] [--rpm N] [--month N] "
-    "[--concurrent N]\n"
+    "Usage: watchllm key create PROJECT [--name NAME] [--scopes LIST]\n"
+    "                           [--test] [--expires WHEN] [--rpm N] "
+    "[--month N]\n"
+    "                           [--concurrent N]\n"
     "       watchllm key list PROJECT\n"
     "       watchllm key revoke KEY [--project ID]\n"
     "       watchllm key rotate KEY [--project ID] [--grace TIME]\n"

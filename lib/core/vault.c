@@ -369,12 +369,24 @@ read_old(struct draft *d, struct wl_err *e)
 	return error != 0 ? failed(d, error, e) : 0;
 }
 
+static bool
+good_id(const char *id)
+{
+	size_t n = strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	    "abcdefghijklmnopqrstuvwxyz0123456789._-");
+
+	return n > 0 && n <= 32 && id[n] == '\0';
+}
+
 static int
 begin_draft(struct draft *d, const char *path, const char *id, bool append,
     struct wl_err *e)
 {
 	char line[LINE_MAX_BYTES];
 
+	if (!good_id(id))
+		return wl_err_set(e, WL_E_INVALID_REQUEST, "a master key's id "
+		    "is up to 32 letters, digits, '.', '_' and '-'");
 	d->append = append;
 	snprintf(d->path, sizeof(d->path), "%s", path);
 	snprintf(d->part, sizeof(d->part), "%s.part", d->path);
