@@ -11,6 +11,7 @@
 #include "lib/http/client_priv.h"
 
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "lib/base/conf.h"
@@ -24,6 +25,8 @@
 #define CONNECTIONS_MAX	8192
 /* Our own cache decides; an entry must only outlive the connect. */
 #define CURL_DNS_S	600L
+/* So long libcurl need not be told again. */
+#define TOLD_MS		((int64_t)300 * 1000)
 
 static struct {
 	bool		 open;
@@ -95,14 +98,19 @@ on_ready(int fd, uint32_t events, void *arg)
 }
 
 /*
- * A connection without a transfer has broken; libcurl finds out when it wants
- * to use it again.
+ * A connection without a transfer has broken.  libcurl looks before it uses
+ * it again, but takes one that was reset for a living one as long as nobody
+ * has read the error (7.88).
  */
 static void
 on_idle(int fd, uint32_t events, void *arg)
 {
+	socklen_t len = sizeof(int);
+	int error;
+
 	(void)events;
 	(void)arg;
+	(void)getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len);
 	wl_forget(fd);
 }
 
@@ -327,6 +335,43 @@ set_up(CURL *h, const struct wl_pool *pool)
 	return rc;
 }
 
+bool
+wl_client_tell(struct wl_pool *pool, const char *text, size_t name_len)
+{
+	struct wl_told *t = &pool->told[0];
+	int i;
+
+	/* its own place, else the oldest */
+	for (i = 0; i < WL_CLIENT_TOLD; i++) {
+		if (strncmp(pool->told[i].text, text, name_len) == 0) {
+			t = &pool->told[i];
+			break;
+		}
+		if (pool->told[i].at < t->at)
+			t = &pool->told[i];
+	}
+	if (t->known && strcmp(t->text, text) == 0 &&
+	    wl_mono() - t->at < TOLD_MS)
+		return false;
+	t->known = false;
+	t->at = wl_mono();
+	(void)wl_strlcpy(t->text, text, sizeof(t->text));
+	return true;
+}
+
+/*
+ * Another transfer may have told something else meanwhile.
+ */
+void
+wl_client_known(struct wl_pool *pool, const char *text)
+{
+	int i;
+
+	for (i = 0; i < WL_CLIENT_TOLD; i++)
+		if (strcmp(pool->told[i].text, text) == 0)
+			pool->told[i].known = true;
+}
+
 CURL *
 wl_client_handle(struct wl_pool *pool)
 {
@@ -368,6 +413,7 @@ open_pool(struct wl_pool *pool, enum wl_trust trust, long connections)
 	pool->kicked = false;
 	pool->xfers = NULL;
 	pool->nidle = 0;
+	memset(pool->told, 0, sizeof(pool->told));
 	if ((pool->multi = curl_multi_init()) == NULL)
 		return -1;
 	curl_multi_setopt(pool->multi, CURLMOPT_SOCKETFUNCTION, on_socket);

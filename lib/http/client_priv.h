@@ -7,11 +7,28 @@
 
 #include "lib/http/client.h"
 
+#include <netinet/in.h>
+
 #include <curl/curl.h>
 
 #include "lib/base/loop.h"
+#include "lib/http/names.h"
 
 #define WL_CLIENT_IDLE	64	/* handles kept for reuse, of each trust */
+#define WL_CLIENT_TOLD	16	/* hosts remembered, of each trust */
+/* "+host:port:address,...", as CURLOPT_RESOLVE takes it */
+#define WL_CLIENT_RESOLVE \
+	((size_t)(320 + WL_NAMES_ADDRS * (INET6_ADDRSTRLEN + 3)))
+
+/*
+ * What libcurl has been told of a host, and so keeps in the cache of its
+ * multi handle.
+ */
+struct wl_told {
+	char		 text[WL_CLIENT_RESOLVE];
+	int64_t		 at;		/* ms; 0: never */
+	bool		 known;		/* a transfer has used it */
+};
 
 /*
  * Connections of one trust.
@@ -24,6 +41,7 @@ struct wl_pool {
 	struct wl_xfer	*xfers;		/* that run */
 	CURL		*idle[WL_CLIENT_IDLE];
 	size_t		 nidle;
+	struct wl_told	 told[WL_CLIENT_TOLD];
 	enum wl_trust	 trust;
 };
 
@@ -100,6 +118,14 @@ CURL *wl_client_handle(struct wl_pool *pool);
  * Give a handle back, which is in no multi handle any more.
  */
 void wl_client_handle_back(struct wl_pool *pool, CURL *easy);
+
+/*
+ * TEXT for CURLOPT_RESOLVE, of which the first NAME_LEN bytes are host and
+ * port.  Whether a transfer in POOL must tell libcurl; not, when it knows the
+ * same from a transfer that came as far as wl_client_known().
+ */
+bool wl_client_tell(struct wl_pool *pool, const char *text, size_t name_len);
+void wl_client_known(struct wl_pool *pool, const char *text);
 
 /*
  * X's reader has caught up: let libcurl go on, in its turn.

@@ -159,6 +159,8 @@ wl_xfer_on_connected(void *arg, char *to_ip, char *from_ip, int to_port,
 		x->connect_us = now_us();
 		curl_easy_getinfo(x->easy, CURLINFO_NUM_CONNECTS, &made);
 		x->reused = made == 0;
+		if (x->resolve != NULL)
+			wl_client_known(x->pool, x->resolve->data);
 		if (!x->done)
 			arm(x);
 	}
@@ -315,16 +317,16 @@ set_headers(struct wl_xfer *x, const struct wl_xfer_opts *o)
  * that blocks when it is cancelled.  The '+' lets the entry expire.
  */
 static bool
-set_addresses(struct wl_xfer *x, const char *host, int port,
-    const struct wl_addrs *addrs)
+set_addresses(struct wl_xfer *x, struct wl_pool *pool, const char *host,
+    int port, const struct wl_addrs *addrs)
 {
-	char text[320 + WL_NAMES_ADDRS * (INET6_ADDRSTRLEN + 3)];
-	char one[INET6_ADDRSTRLEN];
+	char text[WL_CLIENT_RESOLVE], one[INET6_ADDRSTRLEN];
+	size_t len, name_len;
 	const void *raw;
-	size_t len;
 	int i;
 
 	len = (size_t)snprintf(text, sizeof(text), "+%s:%d:", host, port);
+	name_len = len;
 	for (i = 0; i < addrs->n; i++) {
 		raw = addrs->addr[i].sa.sa_family == AF_INET ?
 		    (const void *)&addrs->addr[i].in.sin_addr :
@@ -334,7 +336,8 @@ set_addresses(struct wl_xfer *x, const char *host, int port,
 		    strchr(one, ':') != NULL ? "%s[%s]" : "%s%s",
 		    i == 0 ? "" : ",", one);
 	}
-	return append(&x->resolve, text);
+	return !wl_client_tell(pool, text, name_len) ||
+	    append(&x->resolve, text);
 }
 
 static CURLcode
@@ -510,9 +513,9 @@ wl_xfer_start(const struct wl_xfer_opts *o, struct wl_err *e)
 	if (find_addresses(o, wl_mono() + (x->connect_ms < x->total_ms ?
 	    x->connect_ms : x->total_ms), &host, &port, &addrs, e) == -1)
 		goto out;
-	if (!set_headers(x, o) || !set_addresses(x, host, port, &addrs))
-		goto memory;
 	if ((pool = wl_client_pool(o->trust)) == NULL ||
+	    !set_headers(x, o) ||
+	    !set_addresses(x, pool, host, port, &addrs) ||
 	    begin(x, pool, o) == -1)
 		goto memory;
 	return x;

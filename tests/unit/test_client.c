@@ -32,6 +32,7 @@ static struct wl_conf	 conf = { .upstream_proxy = empty,
 static struct wl_err	 e;
 static int		 port;
 static int		 connections;	/* that the server has open */
+static bool		 hang_up;	/* the server resets idle ones */
 
 /*
  * The server.
@@ -178,6 +179,7 @@ static size_t
 read_request(int fd, char *buf, size_t size)
 {
 	size_t len = 0, need = 0;
+	int tries = 2000;
 	char *end, *p;
 	ssize_t n;
 
@@ -193,7 +195,11 @@ read_request(int fd, char *buf, size_t size)
 			return len;
 		if (len == size - 1)
 			return 0;
-		n = net_read(fd, buf + len, size - 1 - len, 20000);
+		do
+			n = net_read(fd, buf + len, size - 1 - len, 10);
+		while (n == -1 && errno == ETIMEDOUT && !hang_up && --tries);
+		if (n == -1 && hang_up)
+			reset(fd);
 		if (n <= 0)
 			return 0;
 		len += (size_t)n;
@@ -1117,6 +1123,76 @@ TEST(resumed_readers)
 	waitpid(pid, NULL, 0);
 }
 
+static char	moved_to[INET_ADDRSTRLEN];
+
+static int
+resolve_moved(const char *host, struct wl_addrs *out)
+{
+	(void)host;
+	out->n = 1;
+	out->addr[0].in = (struct sockaddr_in){ .sin_family = AF_INET };
+	inet_pton(AF_INET, moved_to, &out->addr[0].in.sin_addr);
+	return 0;
+}
+
+/*
+ * libcurl is told an address once, but always a new one.
+ */
+TEST(name_moves)
+{
+	static const char *const addrs[] = {
+		"127.0.0.1", "127.0.0.1", "127.0.0.2", "127.0.0.2",
+		"127.0.0.1"
+	};
+	int (*before)(const char *, struct wl_addrs *) = wl_names_resolve;
+	struct wl_arena *a = wl_arena_new(1 << 16);
+	struct wl_xfer_opts o = options("/close");
+	struct wl_str body;
+	size_t i;
+
+	wl_names_resolve = resolve_moved;
+	snprintf(url, sizeof(url), "http://moves.test:%d/close", port);
+	for (i = 0; i < sizeof(addrs) / sizeof(addrs[0]); i++) {
+		snprintf(moved_to, sizeof(moved_to), "%s", addrs[i]);
+		wl_names_close();
+		/* nobody listens on the other one */
+		CU_ASSERT_EQUAL(wl_fetch(a, &o, 100, &body, &e),
+		    strcmp(moved_to, "127.0.0.1") == 0 ? 200 : -1);
+	}
+	wl_names_resolve = before;
+	wl_arena_free(a);
+}
+
+/*
+ * A kept connection that breaks while nobody uses it stays quiet.
+ */
+TEST(broken_while_idle)
+{
+	struct wl_loop_stat first, later;
+	struct wl_xfer *x[8];
+	size_t i;
+
+	for (i = 0; i < 8; i++)
+		x[i] = start("/hello");
+	for (i = 0; i < 8; i++) {
+		CU_ASSERT_EQUAL(drain(x[i]), 5);
+		wl_xfer_free(x[i]);
+	}
+	CU_ASSERT_EQUAL(connections, 8);
+	hang_up = true;
+	wl_sleep(50);
+	CU_ASSERT_EQUAL(connections, 0);
+	wl_loop_stats(&first);
+	wl_sleep(100);
+	wl_loop_stats(&later);
+	CU_ASSERT(later.turns - first.turns < 20);
+	hang_up = false;
+	x[0] = start("/hello");
+	CU_ASSERT_EQUAL(drain(x[0]), 5);
+	CU_ASSERT_EQUAL(wl_xfer_error(x[0], &e), 0);
+	wl_xfer_free(x[0]);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -1140,6 +1216,8 @@ main(int argc, char **argv)
 		{ "closing with transfers", closing },
 		{ "a peer that leaves", peer },
 		{ "resumed readers", resumed_readers },
+		{ "a name that moves", name_moves },
+		{ "a connection that breaks while idle", broken_while_idle },
 		{ NULL, NULL }
 	};
 
