@@ -316,6 +316,18 @@ implicit_targets(struct search *s, struct wl_str model, struct wl_err *e)
 	return byok(e, c.n > 0 ? c.p[0]->id : def->id);
 }
 
+/*
+ * Whether KEY can be the value of a header: visible ASCII.
+ */
+static bool
+sendable(const char *key)
+{
+	for (; *key != '\0'; key++)
+		if (*key < '!' || *key > '~')
+			return false;
+	return true;
+}
+
 int
 wl_model_targets(struct wl_arena *a, const struct wl_conf *conf,
     const struct wl_auth *auth, const struct wl_keyring *keys,
@@ -329,6 +341,12 @@ wl_model_targets(struct wl_arena *a, const struct wl_conf *conf,
 	struct wl_memo_value *use;
 	int n = -1;
 
+	if (provider_key != NULL && !sendable(provider_key)) {
+		wl_err_set(e, WL_E_INVALID_REQUEST,
+		    "X-Provider-Key must be visible ASCII without spaces.");
+		e->param = "X-Provider-Key";
+		return -1;
+	}
 	if ((s.cat = wl_catalog_get(auth->catalog_version, &use, e)) ==
 	    NULL)
 		return -1;

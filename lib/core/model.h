@@ -40,7 +40,8 @@ struct wl_target {
  * PROVIDER_KEY is the request's own key, or NULL: it goes to the first of
  * these providers alone.  KEYS may be NULL: no stored key can be used.
  * Strings live in A.  Returns how many (> 0), or -1 with *E:
- * WL_E_MODEL_NOT_FOUND, WL_E_BYOK_REQUIRED, WL_E_UNAVAILABLE.
+ * WL_E_MODEL_NOT_FOUND, WL_E_BYOK_REQUIRED, WL_E_UNAVAILABLE,
+ * WL_E_INVALID_REQUEST for a PROVIDER_KEY that is not visible ASCII.
  *
  * Providers, routes and what prices say of a model are remembered for 60 s
  * and refreshed behind the caller's back; they, and a project's keys, are

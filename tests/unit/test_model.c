@@ -205,6 +205,12 @@ by_routes(void)
 	CU_ASSERT(t[0].own_key);
 	CU_ASSERT_EQUAL(find("gpt-4o", "mine"), 1);
 	CU_ASSERT(is(0, "openrouter", "gpt-4o", "mine"));
+	/* it goes into a header, so it must be able to */
+	CU_ASSERT_EQUAL(find("gpt-4o", "mi ne"), -1);
+	CU_ASSERT_EQUAL(e.code, WL_E_INVALID_REQUEST);
+	CU_ASSERT_STRING_EQUAL(e.param, "X-Provider-Key");
+	CU_ASSERT_EQUAL(find("gpt-4o", "mi\xc3\xa9"), -1);
+	CU_ASSERT_EQUAL(find("gpt-4o", "mi\tne"), -1);
 }
 
 static void
