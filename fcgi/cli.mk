@@ -32,3 +32,4 @@ tests_unit_test_out_LDADD = libwltest.a $(WL_LIBS) $(CUNIT_LIBS)
 endif
 EXTRA_DIST += tests/e2e/cli.py tests/e2e/test_cli.py \
 	tests/e2e/test_cli_secrets.py
+dist_man_MANS += docs/man/watchllm.1
