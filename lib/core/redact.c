@@ -795,6 +795,11 @@ run(struct scan *s)
 
 	while (p < s->end) {
 		c = class_of[(unsigned char)*p];
+		/* most of a text: a letter within a word */
+		if (in_word && (c & C_ALPHA) != 0) {
+			p++;
+			continue;
+		}
 		to = NULL;
 		if (*p == '@') {
 			to = email(s, p);
