@@ -43,6 +43,9 @@ int wl_cmd_route(struct wl_cli *cli, int argc, char **argv);
 extern const char wl_cmd_usage_help[];
 int wl_cmd_usage(struct wl_cli *cli, int argc, char **argv);
 
+extern const char wl_cmd_doctor_help[];
+int wl_cmd_doctor(struct wl_cli *cli, int argc, char **argv);
+
 extern const char wl_cmd_verify_help[];
 int wl_cmd_verify(struct wl_cli *cli, int argc, char **argv);
 

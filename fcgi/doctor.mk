@@ -2,7 +2,19 @@
 libwlfcgi_a_SOURCES += fcgi/h_health_stream.c
 libwatchllm_a_SOURCES += \
 	lib/core/promise.c lib/core/promise.h \
-	lib/http/site.c lib/http/site.h
+	lib/core/webserver.c lib/core/webserver.h \
+	lib/http/site.c lib/http/site.h \
+	lib/store/db_doctor.c lib/store/db_doctor.h
 watchllm_SOURCES += \
+	fcgi/cmd_doctor.c \
 	fcgi/cmd_verify.c \
+	fcgi/doctor.c fcgi/doctor.h \
+	fcgi/doctor_clock.c fcgi/doctor_clock.h \
+	fcgi/doctor_conf.c \
+	fcgi/doctor_data.c \
+	fcgi/doctor_db.c \
+	fcgi/doctor_redis.c \
+	fcgi/doctor_spool.c \
+	fcgi/doctor_stream.c fcgi/doctor_stream.h \
+	fcgi/doctor_web.c \
 	fcgi/key_arg.c fcgi/key_arg.h

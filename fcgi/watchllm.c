@@ -59,6 +59,8 @@ static const struct wl_command commands[] = {
 	    wl_cmd_audit_help, false, wl_cmd_audit },
 	{ "dead-letter", "look after records that the database refused",
 	    wl_cmd_dead_letter_help, false, wl_cmd_dead_letter },
+	{ "doctor", "look for what is wrong, and say what to do",
+	    wl_cmd_doctor_help, true, wl_cmd_doctor },
 	{ "verify", "check a running server's limits with a key",
 	    wl_cmd_verify_help, true, wl_cmd_verify },
 	{ NULL, NULL, NULL, false, NULL }

@@ -219,22 +219,49 @@ read_body(struct wl_arena *a, struct wl_xfer *x, int64_t deadline,
 	return bits == -1 ? -1 : wl_site_error(x, e);
 }
 
+static int64_t
+patience(const struct wl_site_ask *ask)
+{
+	/* the transfer's own deadline comes first */
+	return wl_mono() + 2 * (ask->timeout_ms > 0 ? ask->timeout_ms :
+	    TOTAL_MS);
+}
+
+int
+wl_site_look(struct wl_arena *a, const struct wl_site *site,
+    const struct wl_site_ask *ask, struct wl_site_seen *seen,
+    struct wl_err *e)
+{
+	int64_t start = wl_clock_us();
+	struct wl_xfer *x;
+	int bits, rc = 0;
+
+	*seen = (struct wl_site_seen){ .body = WL_STR("") };
+	if ((x = wl_site_start(a, site, ask, e)) == NULL)
+		return -1;
+	bits = wl_xfer_wait(x, WL_X_HEADERS, -1, 0, patience(ask));
+	wl_site_head(a, x, seen);
+	seen->us = wl_clock_us() - start;
+	if (seen->status == 0 && (bits == -1 || (bits & WL_X_DONE) == 0 ||
+	    (rc = wl_site_error(x, e)) == 0))
+		rc = wl_err_set(e, WL_E_UPSTREAM_INVALID, "no answer");
+	wl_xfer_free(x);
+	return rc;
+}
+
 int
 wl_site_fetch(struct wl_arena *a, const struct wl_site *site,
     const struct wl_site_ask *ask, struct wl_site_seen *seen,
     struct wl_err *e)
 {
-	int64_t start = wl_clock_us(), deadline;
+	int64_t start = wl_clock_us();
 	struct wl_xfer *x;
 	int rc;
 
 	*seen = (struct wl_site_seen){ .body = WL_STR("") };
 	if ((x = wl_site_start(a, site, ask, e)) == NULL)
 		return -1;
-	/* the transfer's own deadline comes first */
-	deadline = wl_mono() + 2 * (ask->timeout_ms > 0 ? ask->timeout_ms :
-	    TOTAL_MS);
-	rc = read_body(a, x, deadline, seen, e);
+	rc = read_body(a, x, patience(ask), seen, e);
 	wl_site_head(a, x, seen);
 	seen->us = wl_clock_us() - start;
 	wl_xfer_free(x);

@@ -111,6 +111,13 @@ int wl_site_fetch(struct wl_arena *a, const struct wl_site *site,
     struct wl_err *e) __attribute__((warn_unused_result));
 
 /*
+ * The same without the body, which is not waited for.
+ */
+int wl_site_look(struct wl_arena *a, const struct wl_site *site,
+    const struct wl_site_ask *ask, struct wl_site_seen *seen,
+    struct wl_err *e) __attribute__((warn_unused_result));
+
+/*
  * Status and headers of X into *SEEN, copied into A.
  */
 void wl_site_head(struct wl_arena *a, const struct wl_xfer *x,

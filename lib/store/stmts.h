@@ -11,6 +11,7 @@ extern const struct wl_stmt wl_db_admin_list_stmts[];
 extern const struct wl_stmt wl_db_admin_provider_stmts[];
 extern const struct wl_stmt wl_db_admin_stmts[];
 extern const struct wl_stmt wl_db_auth_stmts[];
+extern const struct wl_stmt wl_db_doctor_stmts[];
 extern const struct wl_stmt wl_db_drain_stmts[];
 extern const struct wl_stmt wl_db_health_stmts[];
 extern const struct wl_stmt wl_db_migrate_stmts[];
