@@ -27,6 +27,7 @@ enum wl_chunk {
 	WL_CHUNK_USAGE,		/* only usage */
 	WL_CHUNK_DONE,		/* the terminal event */
 	WL_CHUNK_ERROR,		/* an error in the stream */
+	WL_CHUNK_INVALID,	/* nothing that a client could read */
 	WL_CHUNK_MAX
 };
 

@@ -534,14 +534,16 @@ chunk(struct wl_arena *a, const struct wl_ask *ask, struct wl_str data,
     struct wl_result *res)
 {
 	struct json_object *o, *choices;
+	enum wl_json_fault fault;
 	bool usage;
 
 	(void)ask;
 	if (wl_str_eq(wl_str_trim(data), "[DONE]"))
 		return WL_CHUNK_DONE;
-	o = wl_json_parse(a, data.p, data.len, NULL);
+	o = wl_json_parse(a, data.p, data.len, &fault);
 	if (!json_object_is_type(o, json_type_object))
-		return WL_CHUNK_DATA;
+		return fault == WL_JSON_BIG || fault == WL_JSON_DEEP ?
+		    WL_CHUNK_DATA : WL_CHUNK_INVALID;
 	copy_member(o, "id", res->response_id, sizeof(res->response_id));
 	copy_member(o, "model", res->model_used, sizeof(res->model_used));
 	usage = find_usage(o, &res->usage);

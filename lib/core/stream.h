@@ -1,7 +1,7 @@
 /*
- * A stream on its way through: bytes leave as they come; held back are only
- * those that may turn out to be the terminal event, or the usage that the
- * client did not ask for.
+ * A stream on its way through: each event leaves when it is complete, byte by
+ * byte as it came; left out are the terminal event, which is for the caller,
+ * errors, and the usage that the client did not ask for.
  */
 #ifndef WL_CORE_STREAM_H
 #define WL_CORE_STREAM_H
@@ -14,13 +14,8 @@
 #include <stdint.h>
 
 /*
- * Most bytes held back; an event that is undecided for longer is passed on.
- */
-#define WL_STREAM_HOLD	((size_t)16 * 1024)
-
-/*
- * Most bytes of an event whose content is read; a longer one is passed on
- * unread.
+ * Most bytes of an event that is held until it is complete, and read; a
+ * longer one passes as it comes, unread.
  */
 #define WL_STREAM_EVENT	((size_t)192 * 1024)
 
@@ -28,19 +23,8 @@ enum wl_stream_state {
 	WL_STREAM_MORE,
 	WL_STREAM_DONE,		/* the terminal event is in LAST, unsent */
 	WL_STREAM_ERROR,	/* an error event: the same */
+	WL_STREAM_INVALID,	/* an event that nobody can read; it is gone */
 	WL_STREAM_GONE		/* OUT failed */
-};
-
-/*
- * Where we are in the JSON of an event, as far as "choices" is concerned.
- */
-struct wl_stream_json {
-	int		 depth;
-	uint8_t		 matched;	/* bytes of the name */
-	uint8_t		 seen;		/* how far "choices":[ has come */
-	bool		 in_string, escaped;
-	bool		 want_name;	/* the next string is a member's name */
-	bool		 is_name;	/* this string is */
 };
 
 struct wl_stream {
@@ -50,25 +34,18 @@ struct wl_stream {
 	int			(*out)(void *arg, const char *p, size_t len);
 	void			*arg;
 	struct wl_sse		 sse;
-	struct wl_buf		 held;
+	struct wl_buf		 held;		/* of the event that we are in */
 	struct wl_str		 last;		/* terminal or error event */
 	bool			 hide_usage;
-	bool			 sse_lost;	/* event is too long for it */
-	bool			 seen_data;	/* a data event is complete */
-	bool			 data_out;	/* some of one was passed on */
+	bool			 data_out;	/* an event was passed on */
 	bool			 gone;		/* OUT failed */
 	uint8_t			 over;		/* enum wl_stream_state, or 0 */
-	/* the event that we are in */
-	uint8_t			 line;		/* kind of line */
-	uint8_t			 matched;	/* of its name, or of the BOM */
-	uint8_t			 mark;		/* of "[DONE]" */
-	uint8_t			 payload;	/* what its data looks like */
-	bool			 dirty;		/* it has fields */
-	bool			 decided;	/* nothing of it is held */
-	bool			 skip_lf;	/* CR came: LF belongs to it */
-	bool			 drop_lf;	/* and is dropped like it */
-	char			 last_byte;	/* passed on, 0: none */
-	struct wl_stream_json	 json;
+	/* where we are */
+	bool			 fields;	/* in an event, not a comment */
+	bool			 in_line;	/* not at a line's first byte */
+	bool			 after_cr;	/* an LF belongs to it */
+	bool			 drop_lf;	/* and is dropped like its event */
+	bool			 skimming;	/* in an event that is too long */
 };
 
 /*
@@ -88,15 +65,14 @@ enum wl_stream_state wl_stream_feed(struct wl_stream *s, const char *p,
     size_t len);
 
 /*
- * The stream has ended without a terminal event: what is held is read and
- * passed on.  Returns DONE when that was a terminal event without its blank
- * line.
+ * The stream has ended: an event whose blank line is missing gets one.
+ * Returns as wl_stream_feed(); MORE: without a terminal event.
  */
 enum wl_stream_state wl_stream_end(struct wl_stream *s);
 
 /*
- * Whether what was passed on ends between two events: a comment, or an event
- * of ours, can be put in.  If not, a blank line must come before it.
+ * Whether what was passed on ends between two events, as it does unless one is
+ * very long: a comment, or an event of ours, can be put in.
  */
 bool wl_stream_between(const struct wl_stream *s);
 

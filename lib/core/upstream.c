@@ -532,6 +532,13 @@ pump(struct run *r, struct wl_stream *s)
 		if (!r->sink->data_sent && !r->last)
 			return END_NEXT;
 		return finish_stream(r, s, false);
+	case WL_STREAM_INVALID:
+		if (over)
+			return broken(r);	/* it was cut off */
+		wl_err_set(&r->res->err, WL_E_UPSTREAM_INVALID, NULL);
+		wl_err_detail(&r->res->err, "%s: an event is not JSON",
+		    r->t->provider);
+		break;
 	}
 	return END_FAILED;
 }

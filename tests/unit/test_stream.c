@@ -153,16 +153,17 @@ static const struct fixture fixtures[] = {
 	    E("[DONE]") },
 	{ "bytes behind the end", true, BODY E("[DONE]") E("more") ": x\n\n",
 	    BODY, E("[DONE]") },
-	{ "no JSON", true, E("hello") E("[1,2]") E("[DONE") E("[DONE]x")
-	    E("[DONE]"), E("hello") E("[1,2]") E("[DONE") E("[DONE]x"),
-	    E("[DONE]") },
-	{ "broken JSON", true, E("{\"choices\":") E("{]") E("{\"a\":\"\\")
-	    E("[DONE]"), E("{\"choices\":") E("{]") E("{\"a\":\"\\"),
-	    E("[DONE]") },
+	{ "no JSON", true, E(HELLO) E("hello") E(WORLD), E(HELLO), "" },
+	{ "broken JSON", true, E(HELLO) E("{\"choices\":[") E("[DONE]"),
+	    E(HELLO), "" },
+	{ "JSON in pieces, without a blank line", true, E(HELLO)
+	    "data: {\"choices\":\ndata: [\n" E("[DONE]"), E(HELLO), "" },
+	{ "empty data", false, "data\n\n" "data: \n\n" E("[DONE]"),
+	    "data\n\n" "data: \n\n", E("[DONE]") },
 	{ "an error within", true, E(HELLO) E(FAIL) E(WORLD), E(HELLO),
 	    E(FAIL) },
 	{ "an error within, usage wanted", false, E(HELLO) E(FAIL) E(WORLD),
-	    E(HELLO) E(FAIL), "" },
+	    E(HELLO), E(FAIL) },
 	{ "an error first", false, E(FAIL) E(WORLD), "", E(FAIL) },
 	{ "names that only begin like data", true, "dat: x\ndatax: y\nd\n\n"
 	    "data\n\n" E(HELLO) E("[DONE]"), "dat: x\ndatax: y\nd\n\n"
@@ -280,42 +281,39 @@ figures(void)
 }
 
 /*
- * Byte by byte: an event is held only until its choices show, and then all of
- * it leaves at once.
+ * Byte by byte: an event leaves with its last byte, never in part, and what
+ * is no event leaves with its line.
  */
 static void
-nothing_held_back(void)
+whole_events(void)
 {
-	static const char in[] = BODY;
-	const char *mark = "\"choices\":[{", *shown = NULL, *p;
+	static const char in[] = ": one\n\n" BODY ": two\n" E(WORLD) "\n";
 	struct wl_stream s;
-	size_t held;
+	const char *p;
+	size_t n;
 
 	begin(&s, true);
 	for (p = in; *p != '\0'; p++) {
+		n = (size_t)(p + 1 - in);
 		CU_ASSERT_EQUAL(wl_stream_feed(&s, p, 1), WL_STREAM_MORE);
-		held = (size_t)(p + 1 - in) - out.len;
-		if (p > in && p[-1] == '\n' && *p == 'd')
-			shown = NULL;
-		if ((size_t)(p + 1 - in) >= strlen(mark) && memcmp(p + 1 -
-		    strlen(mark), mark, strlen(mark)) == 0)
-			shown = p;
-		CU_ASSERT(shown == NULL || held == 0);
-		CU_ASSERT(held < sizeof(HEAD) + 16);
-		CU_ASSERT_EQUAL(wl_stream_between(&s), shown == NULL ||
-		    (p[-1] == '\n' && *p == '\n'));
+		CU_ASSERT(wl_stream_between(&s));
+		if (out.len != n)
+			CU_ASSERT(out.len == 0 || out.p[out.len - 1] == '\n');
+		if (p > in && *p == '\n' && p[-1] == '\n')
+			CU_ASSERT_EQUAL(out.len, n);
 	}
+	CU_ASSERT(is_same(&out, in));
 	end(&s);
-	/* where usage is wanted, only what begins like the mark is held */
-	begin(&s, false);
-	CU_ASSERT_EQUAL(feed(&s, E(ROLE), sizeof(E(ROLE)) - 1, 1),
-	    WL_STREAM_MORE);
-	for (p = E(HELLO); *p != '\0'; p++) {
-		held = sizeof(E(ROLE)) - 1 + (size_t)(p - E(HELLO));
-		CU_ASSERT(held - out.len <= 6);
-		(void)wl_stream_feed(&s, p, 1);
-	}
-	CU_ASSERT_EQUAL(out.len, sizeof(E(ROLE) E(HELLO)) - 1);
+	/* a comment before half an event does not wait for the rest */
+	begin(&s, true);
+	(void)feed(&s, ": one\ndata: {", 13, SIZE_MAX);
+	CU_ASSERT(is_same(&out, ": one\n"));
+	end(&s);
+	/* whole events of one piece are one write */
+	begin(&s, true);
+	fail_after = 2;
+	(void)feed(&s, BODY, sizeof(BODY) - 1, SIZE_MAX);
+	CU_ASSERT_EQUAL(calls, 1);
 	end(&s);
 }
 
@@ -327,49 +325,32 @@ huge_line(void)
 {
 	static const char a[] = "data: " HEAD "{\"delta\":{\"content\":\"";
 	static const char b[] = "\"}}]}\n\n", c[] = E(USAGE) E("[DONE]");
-	size_t len = 1500000, i;
+	size_t len = 1500000, i, most = 0, fed;
 	struct wl_stream s;
 	char block[1000];
 
 	memset(block, 'x', sizeof(block));
 	begin(&s, true);
 	(void)feed(&s, a, sizeof(a) - 1, SIZE_MAX);
-	CU_ASSERT_EQUAL(out.len, sizeof(a) - 1);
 	for (i = 0; i < len; i += sizeof(block)) {
 		CU_ASSERT_EQUAL(wl_stream_feed(&s, block, sizeof(block)),
 		    WL_STREAM_MORE);
-		CU_ASSERT_EQUAL(out.len, sizeof(a) - 1 + i + sizeof(block));
+		fed = sizeof(a) - 1 + i + sizeof(block);
+		if (fed - out.len > most)
+			most = fed - out.len;
 	}
+	CU_ASSERT(most <= WL_STREAM_EVENT);
+	CU_ASSERT_EQUAL(out.len, sizeof(a) - 1 + len);
+	CU_ASSERT(!wl_stream_between(&s));
+	CU_ASSERT(s.data_out);
 	(void)feed(&s, b, sizeof(b) - 1, SIZE_MAX);
 	CU_ASSERT_EQUAL(out.len, sizeof(a) - 1 + len + sizeof(b) - 1);
+	CU_ASSERT(wl_stream_between(&s));
 	CU_ASSERT_EQUAL(feed(&s, c, sizeof(c) - 1, SIZE_MAX),
 	    WL_STREAM_DONE);
 	CU_ASSERT_EQUAL(res.usage.output, 3);
 	CU_ASSERT(is_same(&last, E("[DONE]")));
-	CU_ASSERT(s.sse.line.cap <= WL_STREAM_EVENT + 1);
-	end(&s);
-}
-
-/*
- * What stays undecided is held up to a bound only.
- */
-static void
-hold_is_bounded(void)
-{
-	static const char a[] = "data: {\"x\":\"";
-	struct wl_stream s;
-	size_t i, most = 0;
-
-	begin(&s, true);
-	(void)feed(&s, a, sizeof(a) - 1, SIZE_MAX);
-	for (i = 0; i < 4 * WL_STREAM_HOLD; i++) {
-		(void)wl_stream_feed(&s, "y", 1);
-		if (sizeof(a) + i - out.len > most)
-			most = sizeof(a) + i - out.len;
-	}
-	CU_ASSERT_EQUAL(out.len, sizeof(a) - 1 + i);
-	CU_ASSERT(most <= WL_STREAM_HOLD);
-	CU_ASSERT(!wl_stream_between(&s));
+	CU_ASSERT(s.held.cap <= 2 * WL_STREAM_EVENT);
 	end(&s);
 }
 
@@ -385,21 +366,28 @@ ends_early(void)
 	CU_ASSERT(is_same(&out, BODY));
 	CU_ASSERT(wl_stream_between(&s));
 	end(&s);
-	/* within one: what was held goes out */
+	/* within one: nobody can read it */
 	begin(&s, true);
 	(void)feed(&s, E(HELLO) "data: {\"id\":\"c", sizeof(E(HELLO)
 	    "data: {\"id\":\"c") - 1, SIZE_MAX);
 	CU_ASSERT(is_same(&out, E(HELLO)));
+	CU_ASSERT_EQUAL(wl_stream_end(&s), WL_STREAM_INVALID);
+	CU_ASSERT(is_same(&out, E(HELLO)));
+	CU_ASSERT(wl_stream_between(&s));
+	end(&s);
+	/* behind one that lacks only its blank line */
+	begin(&s, true);
+	(void)feed(&s, E(HELLO) "data: " WORLD, sizeof(E(HELLO) "data: "
+	    WORLD) - 1, SIZE_MAX);
 	CU_ASSERT_EQUAL(wl_stream_end(&s), WL_STREAM_MORE);
-	CU_ASSERT(is_same(&out, E(HELLO) "data: {\"id\":\"c"));
-	CU_ASSERT(!wl_stream_between(&s));
+	CU_ASSERT(is_same(&out, E(HELLO) E(WORLD)));
 	end(&s);
 	/* in the last event */
 	begin(&s, true);
 	(void)feed(&s, E(HELLO) "data: [DONE]", sizeof(E(HELLO)
 	    "data: [DONE]") - 1, SIZE_MAX);
 	CU_ASSERT_EQUAL(wl_stream_end(&s), WL_STREAM_DONE);
-	CU_ASSERT_EQUAL(s.last.len, 12);
+	CU_ASSERT_EQUAL(s.last.len, sizeof(E("[DONE]")) - 1);
 	CU_ASSERT(is_same(&out, E(HELLO)));
 	end(&s);
 	/* in the usage */
@@ -460,9 +448,8 @@ main(void)
 		{ "cut at every byte", every_split },
 		{ "pieces of every size", every_size },
 		{ "usage, text, ids", figures },
-		{ "nothing is held back", nothing_held_back },
+		{ "events leave whole", whole_events },
 		{ "a line of 1.5 MB", huge_line },
-		{ "what is held is bounded", hold_is_bounded },
 		{ "streams that end early", ends_early },
 		{ "a client that has gone", client_gone },
 		{ "an error before any data", first_error },

@@ -165,6 +165,8 @@ static const struct {
 	{ "ssenousage", SSE "Connection: close\r\n\r\n" E(CHUNK("Hel"))
 	    E(CHUNK("lo")) E("[DONE]") },
 	{ "ssenodone", SSE "Connection: close\r\n\r\n" E(CHUNK("Hello")) },
+	{ "ssebroken", SSE "Connection: close\r\n\r\n" E(CHUNK("Hello"))
+	    E("{\"choices\":[") E("[DONE]") },
 	{ "ssehalf", SSE "Connection: close\r\n\r\n" E(CHUNK("Hello"))
 	    "data: {\"choices\":[{\"del" },
 	{ "sseempty", SSE "Connection: close\r\n\r\n" },
@@ -911,7 +913,7 @@ TEST(forms)
 	CU_ASSERT(got("data: " CHUNK("a") "\r\rdata: [DONE]\r\r"));
 	CU_ASSERT_EQUAL(call_one("ssebytes", true), 0);
 	CU_ASSERT(got(E(CHUNK("Hello")) E("[DONE]")));
-	CU_ASSERT(datas > 10);
+	CU_ASSERT_EQUAL(datas, 1);	/* events leave whole */
 	CU_ASSERT_EQUAL(call_one("sseuntyped", true), 0);
 	CU_ASSERT(got(E(CHUNK("a")) E("[DONE]")));
 	CU_ASSERT_EQUAL(call_one("hugeline", true), 0);
@@ -938,13 +940,16 @@ TEST(broken_streams)
 	CU_ASSERT_EQUAL(res->usage.source, WL_U_PARTIAL);
 	CU_ASSERT_EQUAL(res->usage.output, 2);
 	CU_ASSERT(res->cost_nano > 0);
-	/* within an event */
+	/* an event that is no JSON */
+	CU_ASSERT_EQUAL(call_one("ssebroken", true), -1);
+	CU_ASSERT(ends_with_error(E(CHUNK("Hello")),
+	    "upstream_invalid_response"));
+	CU_ASSERT_EQUAL(res->usage.source, WL_U_PARTIAL);
+	/* within an event: nothing of it */
 	CU_ASSERT_EQUAL(call_one("ssehalf", true), -1);
-	CU_ASSERT(ends_with_error(E(CHUNK("Hello"))
-	    "data: {\"choices\":[{\"del\n\n", "upstream_error"));
+	CU_ASSERT(ends_with_error(E(CHUNK("Hello")), "upstream_error"));
 	CU_ASSERT_EQUAL(call_one("resetmid", true), -1);
-	CU_ASSERT(ends_with_error(E(CHUNK("Hello"))
-	    "data: {\"choices\":[{\n\n", "upstream_error"));
+	CU_ASSERT(ends_with_error(E(CHUNK("Hello")), "upstream_error"));
 	CU_ASSERT_EQUAL(res->usage.source, WL_U_PARTIAL);
 	/* before any data: not counted as answered */
 	CU_ASSERT_EQUAL(call_one("sseempty", true), -1);
@@ -997,7 +1002,7 @@ TEST(quiet)
 	target("second", "sse");
 	CU_ASSERT_EQUAL(call(true), 0);
 	CU_ASSERT(got(E(CHUNK("Hel")) E(CHUNK("lo")) E("[DONE]")));
-	/* between chunks, but not within an event */
+	/* between chunks, and while a provider is in the middle of one */
 	fresh();
 	conf.heartbeat = 60;
 	target("openai", "slowend");
@@ -1008,7 +1013,7 @@ TEST(quiet)
 	conf.between_bytes_timeout = 150;
 	target("openai", "stallhalf");
 	CU_ASSERT_EQUAL(call(true), -1);
-	CU_ASSERT_EQUAL(heartbeats, 0);
+	CU_ASSERT(heartbeats >= 2);
 	/* no comments for answers in one piece */
 	fresh();
 	conf.stream_commit_after = conf.heartbeat = 30;
