@@ -465,8 +465,15 @@ parse(struct wl_arena *a, struct wl_str part)
 static void
 copy_part(struct wl_arena *a, struct wl_str part, char *dst, size_t size)
 {
-	struct json_object *o = parse(a, part);
+	struct json_object *o;
 
+	/* json-c's setting up costs more than such a part */
+	if (part.len >= 2 && part.p[0] == '"' &&
+	    wl_json_plain(part.p + 1, part.len - 2) == part.len - 2) {
+		copy(dst, size, (struct wl_str){ part.p + 1, part.len - 2 });
+		return;
+	}
+	o = parse(a, part);
 	if (json_object_is_type(o, json_type_string))
 		copy(dst, size, (struct wl_str){ json_object_get_string(o),
 		    (size_t)json_object_get_string_len(o) });

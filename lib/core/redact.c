@@ -609,7 +609,8 @@ key(struct scan *s, const char *p)
 	size_t i, n;
 
 	for (i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
-		if (!has(s, p, prefixes[i].prefix))
+		if (*p != prefixes[i].prefix[0] ||
+		    !has(s, p, prefixes[i].prefix))
 			continue;
 		rest = p + strlen(prefixes[i].prefix);
 		n = run_of(s, rest, C_ALNUM | C_MARK, TOKEN_LOOK);

@@ -10,6 +10,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
+#include "lib/base/num.h"
 #include "lib/store/redis.h"
 #include "lib/store/scripts.h"
 
@@ -40,7 +41,10 @@ wl_counter_keys_add(struct wl_counter_list *l, const char *s)
 void
 wl_counter_keys_add_int(struct wl_counter_list *l, int64_t v)
 {
-	wl_counter_keys_add(l, wl_arena_printf(l->a, "%lld", (long long)v));
+	char text[WL_NUM_LEN];
+	size_t len = wl_num_put(v, text);
+
+	wl_counter_keys_add(l, wl_arena_dup(l->a, text, len));
 }
 
 int64_t
