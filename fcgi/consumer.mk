@@ -16,9 +16,16 @@ dist_man_MANS += docs/man/watchllm-consumer.8
 TESTS += tests/db/test_consumer.sh
 tests/db/test_consumer.log: watchllm-consumer$(EXEEXT)
 if HAVE_CUNIT
-check_PROGRAMS += tests/db/test_drain tests/unit/test_drain_row
-TESTS += tests/db/test_drain.sh tests/unit/test_drain_row
+check_PROGRAMS += tests/db/test_drain tests/db/test_drain_bad \
+	tests/unit/test_drain_row
+tests_db_test_drain_SOURCES = tests/db/test_drain.c \
+	tests/db/spool.c tests/db/spool.h
+tests_db_test_drain_bad_SOURCES = tests/db/test_drain_bad.c \
+	tests/db/spool.c tests/db/spool.h
+TESTS += tests/db/test_drain.sh tests/db/test_drain_bad.sh \
+	tests/unit/test_drain_row
 endif
 tests/db/test_drain.log: tests/db/test_drain$(EXEEXT)
+tests/db/test_drain_bad.log: tests/db/test_drain_bad$(EXEEXT)
 EXTRA_DIST += tests/db/test_consumer.sh tests/db/test_drain.sh \
-	tests/e2e/test_consumer.py
+	tests/db/test_drain_bad.sh tests/e2e/test_consumer.py

@@ -202,7 +202,8 @@ read_again(struct wl_drain *d, const struct wl_drain_rec *r,
 	struct wl_journal_reader *reader;
 
 	reader = path == NULL ? NULL : wl_journal_reader_open(path, r->begin);
-	if (reader != NULL && wl_journal_next(reader, &kind, &p, &l->len) == 1) {
+	if (reader != NULL &&
+	    wl_journal_next(reader, &kind, &p, &l->len) == 1) {
 		l->record = p;
 		return reader;
 	}

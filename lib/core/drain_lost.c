@@ -142,7 +142,8 @@ wl_drain_orphans(struct wl_drain *d, struct wl_err *e)
 		return -1;
 	for (i = 0; i < n && !d->stop; i++)
 		if (!has_segment(d, names[i]) &&
-		    !wl_drain_spool_runs(names[i]) && lose(d, names[i], e) == -1)
+		    !wl_drain_spool_runs(names[i]) &&
+		    lose(d, names[i], e) == -1)
 			return -1;
 	return 0;
 }

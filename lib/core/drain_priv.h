@@ -37,13 +37,14 @@ struct wl_drain_list {
 };
 
 /*
- * A record of the batch; its line is ROW..ROW + LEN of the batch's rows.
+ * A record of the batch; its line is ROW..ROW + LEN of the batch's rows, or
+ * WHY it has none.
  */
 struct wl_drain_rec {
 	struct wl_drain_seg	*seg;
 	int64_t			 begin, end;	/* in the segment */
 	size_t			 row, len;
-	const char		*why;		/* NULL, or why it has no line */
+	const char		*why;		/* NULL: it has a line */
 	char			 kind;
 };
 
@@ -57,7 +58,7 @@ struct wl_drain {
 	struct wl_drain_list	 list, before;	/* segments, now and last */
 	bool			 settled;	/* nothing was to do then */
 	bool			 again;		/* see wl_drain_pass() */
-	int64_t			 full_at;	/* the last full look, mono ms */
+	int64_t			 full_at;	/* last full look, mono ms */
 	int64_t			 swept_at;	/* of .new, orphans, mono ms */
 	int64_t			 told_at;	/* of trouble, mono ms */
 

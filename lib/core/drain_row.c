@@ -166,7 +166,7 @@ wl_drain_row_add(struct wl_buf *b, int64_t n, char kind, const char *process,
 
 	if (o == NULL)
 		return -1;
-	/* without it an event would count and be nowhere: nothing else says so */
+	/* without it an event would count and be nowhere */
 	if (!wl_json_has(o, "retention_class")) {
 		*why = "no retention_class";
 		json_object_put(o);
