@@ -25,10 +25,13 @@ libwatchllm_a_SOURCES += \
 	lib/store/db_admin_list.c \
 	lib/store/db_admin_provider.c
 if HAVE_CUNIT
-check_PROGRAMS += tests/unit/test_out
-TESTS += tests/unit/test_out
+CLI_TESTS = \
+	tests/unit/test_admin \
+	tests/unit/test_out \
+	tests/unit/test_vault
+check_PROGRAMS += $(CLI_TESTS)
+TESTS += $(CLI_TESTS)
 tests_unit_test_out_SOURCES = tests/unit/test_out.c fcgi/out.c
-tests_unit_test_out_LDADD = libwltest.a $(WL_LIBS) $(CUNIT_LIBS)
 endif
 EXTRA_DIST += tests/e2e/cli.py tests/e2e/test_cli.py \
 	tests/e2e/test_cli_secrets.py
