@@ -17,7 +17,7 @@
 
 static struct wl_arena	*arena;
 static struct wl_err	 e;
-static char		 path[256], part[256];
+static char		 path[240], part[256];
 
 struct step {
 	void	(*fn)(void);
