@@ -10,5 +10,7 @@ EXTRA_DIST += \
 	tests/e2e/test_clients.py \
 	tests/e2e/test_events.py \
 	tests/e2e/test_gateway.py \
+	tests/e2e/test_hostile.py \
 	tests/e2e/test_limits.py \
+	tests/e2e/test_openapi.py \
 	tests/e2e/test_upstream.py

@@ -8,6 +8,7 @@ WL_SOURCE (the source tree, for conf/ and sql/)."""
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.client
 import json
@@ -143,14 +144,18 @@ class Stores:
             "host_name": "testhost",
         }
 
+    def secret(self, name: str, text: str) -> Path:
+        """A file that only the program's user may read."""
+        path = self.dir / name
+        path.write_text(text + "\n")
+        path.chmod(0o600)
+        if os.geteuid() == 0:
+            shutil.chown(path, USER, USER)
+        return path
+
     def write_conf(self, changes: dict, name: str = "watchllm.conf") -> Path:
-        key = self.dir / "master.key"
-        if not key.exists():
-            import base64
-            key.write_text("k1 " + base64.b64encode(os.urandom(32)).decode() + "\n")
-            key.chmod(0o600)
-            if os.geteuid() == 0:
-                shutil.chown(key, USER, USER)
+        if not (self.dir / "master.key").exists():
+            self.secret("master.key", "k1 " + base64.b64encode(os.urandom(32)).decode())
         path = self.dir / name
         merged = {**self.settings(), **changes}
         path.write_text("".join(f"{k} = {v}\n" for k, v in merged.items() if v is not None))
@@ -180,7 +185,7 @@ class Stores:
             capture_output=True, text=True, timeout=60, **ids())
         if r.returncode != 0:
             raise AssertionError(r.stderr)
-        return [line.split("\t") for line in r.stdout.splitlines()]
+        return [line.split("\t") for line in r.stdout.split("\n")[:-1]]
 
     def redis(self, *args: str) -> str:
         r = subprocess.run(
@@ -335,7 +340,7 @@ class FakeLLM:
         self.call("POST", "/_fake/reset", {})
 
     def ledger(self) -> list[dict]:
-        return [json.loads(x) for x in self.call("GET", "/_fake/ledger").splitlines() if x]
+        return [json.loads(x) for x in self.call("GET", "/_fake/ledger").split("\n") if x]
 
     def stop(self) -> int:
         return self.daemon.stop(5)
@@ -411,7 +416,10 @@ class Stack:
             [str(PREFIX / "libexec/cgi-bin/watchllm.fcgi"), "--config", str(self.conf),
              "--listen", f"unix:{self.sock}", "--processes", str(self.processes)],
             self.dir / f"log/{self.spool}-workers.log", self.env)
-        wait_for(self.sock.exists)
+        wait_for(lambda: self.sock.exists() or self.workers.proc.poll() is not None)
+        if not self.sock.exists():
+            raise AssertionError(
+                (self.dir / f"log/{self.spool}-workers.log").read_text()[-2000:])
 
     def start_consumer(self) -> None:
         self.consumer = Daemon(
