@@ -130,9 +130,9 @@ unit_end(struct wl_stream *s, const char *p, const char *end, bool *complete)
 		s->after_cr = *eol == '\r';
 		p = eol + 1;
 	}
-	if (*complete && s->after_cr && p < end && *p == '\n') {
+	if (*complete && s->after_cr && p < end) {
 		s->after_cr = false;
-		p++;
+		p += *p == '\n';
 	}
 	return p;
 }
@@ -202,6 +202,7 @@ judge(struct wl_stream *s, struct piece *in)
 		return;
 	case WL_CHUNK_INVALID:
 		take_out(s, in, false);
+		s->after_cr = false;
 		s->over = WL_STREAM_INVALID;
 		return;
 	case WL_CHUNK_DATA:

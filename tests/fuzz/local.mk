@@ -146,12 +146,14 @@ EXTRA_DIST += \
 	tests/fuzz/corpus/redact/utf8 \
 	tests/fuzz/corpus/stream/bom \
 	tests/fuzz/corpus/stream/cr \
+	tests/fuzz/corpus/stream/cr_cr \
 	tests/fuzz/corpus/stream/crlf \
 	tests/fuzz/corpus/stream/cut \
 	tests/fuzz/corpus/stream/error \
 	tests/fuzz/corpus/stream/error_first \
 	tests/fuzz/corpus/stream/escaped \
 	tests/fuzz/corpus/stream/fields \
+	tests/fuzz/corpus/stream/invalid_crlf \
 	tests/fuzz/corpus/stream/lf \
 	tests/fuzz/corpus/stream/lines \
 	tests/fuzz/corpus/stream/shown \
