@@ -1,6 +1,7 @@
 # Measurements: "make install bench" (docs/PERFORMANCE.md). Not part of check.
 EXTRA_DIST += tests/bench/calls.py tests/bench/disturb.py \
-	tests/bench/post.lua tests/bench/rig.py tests/bench/run tests/bench/streams.py
+	tests/bench/drain.py tests/bench/post.lua tests/bench/rig.py \
+	tests/bench/run tests/bench/streams.py
 
 EXTRA_PROGRAMS += tests/bench/sse_load tests/bench/three_trips
 tests_bench_sse_load_SOURCES = tests/bench/sse_load.c

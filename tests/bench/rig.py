@@ -3,16 +3,11 @@ and nginx with one location for each target, all on this machine."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import resource
-import secrets
 import shutil
 import statistics
-import string
-import subprocess
 import sys
-import zlib
 from pathlib import Path
 
 SOURCE = Path(os.environ.get("WL_SOURCE", Path(__file__).resolve().parents[2])).resolve()
@@ -26,59 +21,8 @@ import stack  # noqa: E402
 SSE_LOAD = str(BUILD / "tests/bench/sse_load")
 GATE = str(BUILD / "watchllm.fcgi")
 THREE_TRIPS = str(BUILD / "tests/bench/three_trips")
-MODEL = "gpt-4o-mini"
+MODEL = stack.MODEL
 FILES = min(65536, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
-
-
-def base62(n: int, width: int) -> str:
-    digits = string.digits + string.ascii_uppercase + string.ascii_lowercase
-    out = ""
-    for _ in range(width):
-        n, d = divmod(n, 62)
-        out = digits[d] + out
-    return out
-
-
-def make_key() -> str:
-    """An API key, as lib/core/key.c makes one."""
-    letters = string.ascii_letters + string.digits
-    random = "".join(secrets.choice(letters) for _ in range(32))
-    return "lgw_proj_" + random + base62(zlib.crc32(random.encode()), 6)
-
-
-class Stores(stack.Stores):
-    """The stores of the end-to-end tests, with an unlimited project."""
-
-    def start(self) -> Stores:
-        stack.shell("wl_postgres_start", str(self.dir), "fast")
-        stack.shell("wl_database_make", str(self.dir))
-        stack.shell("wl_redis_start", str(self.dir))
-        self.write_conf({})
-        subprocess.run([str(SOURCE / "tests/db/apply.sh"), self.url("owner")],
-                       check=True, stdout=subprocess.DEVNULL, **stack.ids())
-        stack.shell("wl_logins_make", str(self.dir))
-        return self
-
-    def unlimited(self, provider: str) -> str:
-        """The key of a project that no limit stops, with the limits that the
-        seeded plans have: a minute's and a month's."""
-        key = make_key()
-        digest = hashlib.sha256(key.encode()).hexdigest()
-        self.sql(f"""
-            INSERT INTO watchllm.plan (id, name, requests_per_minute, requests_per_month)
-                VALUES ('bench', 'Bench', 100000000, 1000000000)
-                ON CONFLICT DO NOTHING;
-            WITH p AS (INSERT INTO watchllm.project (name, plan_id, default_provider)
-                VALUES ('bench', 'bench', '{provider}') RETURNING id)
-            INSERT INTO watchllm.api_key (project_id, hash, prefix, kind)
-                SELECT id, '\\x{digest}', '{key[9:15]}', 'proj' FROM p""", "postgres")
-        return key
-
-    def provider(self, name: str, base: str) -> None:
-        self.sql(f"""
-            INSERT INTO watchllm.provider (id, name, base_url, auth, key_required,
-                allow_private) VALUES ('{name}', '{name}', '{base}', 'none', false, true);
-            """, "postgres")
 
 
 NGINX = """
@@ -116,24 +60,23 @@ class Rig:
 
     def __init__(self, processes: int = 0) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
-        self.closing: list = []
-        self.stores = Stores()
+        self.lighttpd: stack.Web | None = None
+        self.stores = stack.Stores()
         self.dir = self.stores.dir
         self.processes = processes or os.cpu_count() or 1
         self.gates: dict[str, stack.Daemon] = {}
         try:
             self.stores.start()
             self.fake = stack.FakeLLM(self.stores.folder, "--ledger-keep", "1000")
-            self.closing.append(self.fake)
             self.stores.provider("fake", self.fake.base)
-            self.key = self.stores.unlimited("fake")
+            # the limits that the seeded plans have, only out of reach
+            self.key = self.stores.project(self.stores.plan("bench"), "fake")[1]
             self.binaries = {"gate": GATE, "three": THREE_TRIPS}
             self.ports = {"direct": self.fake.port, "proxy": stack.free_port(),
                           "gate": stack.free_port(), "three": stack.free_port()}
             for name in self.binaries:
                 self.start_gate(name)
             self.start_nginx()
-            self.lighttpd: stack.Web | None = None
         except BaseException:
             self.stop()
             raise
@@ -179,10 +122,11 @@ class Rig:
             workers=os.cpu_count(), files=FILES, d=self.dir, port=self.ports["proxy"],
             fake=f"127.0.0.1:{self.fake.port}",
             gates="\n".join(self.sample(n) for n in self.binaries)))
-        self.nginx = stack.Daemon(
-            ["nginx", "-c", str(main), "-e", f"{self.dir}/nginx/error.log"],
-            self.dir / "log/nginx.log")
-        self.closing.append(self.nginx)
+        self.nginx_args = ["nginx", "-c", str(main), "-e", f"{self.dir}/nginx/error.log"]
+        self.run_nginx()
+
+    def run_nginx(self) -> None:
+        self.nginx = stack.Daemon(self.nginx_args, self.dir / "log/nginx.log")
         for name in ("proxy", *self.binaries):
             stack.wait_for(lambda p=self.ports[name]: stack.connects(p))
 
@@ -190,11 +134,21 @@ class Rig:
         self.lighttpd = stack.Web("lighttpd", self.stores.folder, self.dir / "gate.conf",
                                   self.sock("gate"))
         self.ports["lighttpd"] = self.lighttpd.port
-        self.closing.append(self.lighttpd)
+
+    def fresh(self) -> None:
+        """The gate and the web servers anew: their memory is to be compared."""
+        self.restart_gate("gate")
+        self.nginx.stop()
+        self.run_nginx()
+        if self.lighttpd is not None:
+            self.lighttpd.stop()
+            self.start_lighttpd()
 
     def stop(self) -> None:
-        for d in (*self.gates.values(), *reversed(self.closing)):
-            d.stop()
+        for d in (*self.gates.values(), self.lighttpd, getattr(self, "nginx", None),
+                  getattr(self, "fake", None)):
+            if d is not None:
+                d.stop()
         self.stores.stop()
 
     def groups(self) -> dict[str, list[int]]:

@@ -42,7 +42,7 @@ def warm(rig: Rig, target: str) -> None:
 
 def measure(rig: Rig, target: str, n: int, seconds: int) -> dict:
     """N streams through TARGET for SECONDS, with fresh workers."""
-    rig.restart_gate("gate")
+    rig.fresh()
     warm(rig, target)
     gate = rig.groups()["gate"]
     web = rig.groups()["lighttpd" if target == "lighttpd" else "nginx"]
