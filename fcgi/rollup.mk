@@ -38,3 +38,24 @@ EXTRA_DIST += \
 	tests/fuzz/corpus/price_import/litellm \
 	tests/fuzz/corpus/price_import/litellm_huge \
 	tests/fuzz/corpus/price_import/litellm_odd
+
+# redaction by the rules of the database
+libwatchllm_a_SOURCES += \
+	lib/base/re.c lib/base/re.h \
+	lib/core/redact_rules.c lib/core/redact_rules.h \
+	lib/store/db_redaction.c lib/store/db_redaction.h
+if HAVE_CUNIT
+check_PROGRAMS += tests/db/test_redaction tests/unit/test_re \
+	tests/unit/test_redact_rules
+TESTS += tests/db/test_redaction.sh tests/unit/test_re \
+	tests/unit/test_redact_rules
+endif
+EXTRA_DIST += tests/db/test_redaction.sh
+tests/db/test_redaction.log: tests/db/test_redaction$(EXEEXT)
+EXTRA_DIST += \
+	tests/fuzz/corpus/re/icase \
+	tests/fuzz/corpus/re/large \
+	tests/fuzz/corpus/re/lists \
+	tests/fuzz/corpus/re/nested \
+	tests/fuzz/corpus/re/odd \
+	tests/fuzz/corpus/re/typical

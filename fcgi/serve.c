@@ -16,6 +16,7 @@
 #include "lib/base/json.h"
 #include "lib/base/log.h"
 #include "lib/core/address.h"
+#include "lib/core/catalog.h"
 #include "lib/core/event.h"
 #include "lib/core/model.h"
 #include "lib/http/cors.h"
@@ -359,6 +360,8 @@ record(struct wl_ctx *ctx)
 	if (wl_result_init(&ctx->res, ctx->arena, keep) == -1)
 		return wl_err_set(&ctx->err, WL_E_UNAVAILABLE, NULL);
 	ctx->res.outcome = WL_O_INVALID;
+	ctx->ad.redaction = wl_catalog_redaction(ctx->arena,
+	    ctx->auth->project, ctx->auth->catalog_version);
 	if (wl_event_begin(wl_worker.journal, &ctx->req, ctx->auth, &ctx->ad,
 	    &ctx->ask, &ctx->err) == -1)
 		return -1;

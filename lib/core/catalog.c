@@ -10,12 +10,17 @@
 
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
+#include "lib/base/log.h"
+#include "lib/base/loop.h"
 #include "lib/base/secret.h"
 #include "lib/core/memo.h"
+#include "lib/core/redact_rules.h"
+#include "lib/store/db_redaction.h"
 
 #define TTL_MS		((int64_t)60 * 1000)
 #define CATALOG_MEMORY	((size_t)16 * 1024 * 1024)
 #define KEYS_MEMORY	((size_t)64 * 1024)
+#define PROJECTS	1024
 
 static int
 no_memory(struct wl_err *e)
@@ -23,15 +28,28 @@ no_memory(struct wl_err *e)
 	return wl_err_set(e, WL_E_UNAVAILABLE, NULL);
 }
 
-/* ---- providers and routes ---- */
+/* ---- what is common to all ---- */
 
 static void
 free_catalog(void *p)
 {
 	struct wl_catalog *c = p;
 
+	wl_redact_rules_free(c->redaction);
 	wl_arena_free(c->mem);
 	free(c);
+}
+
+static int
+fetch_rules(struct wl_catalog *c, struct wl_err *e)
+{
+	struct wl_db_redaction *rows;
+	int n;
+
+	if (wl_db_redaction(c->mem, NULL, &rows, &n, e) == -1)
+		return -1;
+	c->redaction = wl_redact_rules_new(rows, n, "");
+	return c->redaction == NULL ? no_memory(e) : 0;
 }
 
 static int
@@ -46,8 +64,10 @@ fetch_catalog(struct wl_arena *scratch, const char *key, void **value,
 		return no_memory(e);
 	if ((c->mem = wl_arena_new(CATALOG_MEMORY)) == NULL) {
 		no_memory(e);
-	} else if (wl_db_providers(c->mem, &c->providers, &c->nproviders,
-	    e) == 0 && wl_db_routes(c->mem, &c->routes, &c->nroutes, e) == 0) {
+	} else if (wl_db_catalog_version(c->mem, &c->version, e) == 0 &&
+	    wl_db_providers(c->mem, &c->providers, &c->nproviders, e) == 0 &&
+	    wl_db_routes(c->mem, &c->routes, &c->nroutes, e) == 0 &&
+	    fetch_rules(c, e) == 0) {
 		*value = c;
 		return 0;
 	}
@@ -178,7 +198,7 @@ fetch_keys(struct wl_arena *scratch, const char *project, void **value,
 }
 
 static struct wl_memo keys = {
-	.name = "provider_keys", .max = 1024, .ttl_ms = 0,
+	.name = "provider_keys", .max = PROJECTS, .ttl_ms = 0,
 	.fetch = fetch_keys, .release = free_keys
 };
 
@@ -223,9 +243,100 @@ wl_catalog_keys(struct wl_arena *a, const char *project, int64_t version,
 	return rc;
 }
 
+/* ---- redaction rules of projects ---- */
+
+static void
+free_rules(void *p)
+{
+	wl_redact_rules_free(p);
+}
+
+/*
+ * What holds for a project that has rules of its own; else nothing.
+ */
+static int
+fetch_own_rules(struct wl_arena *scratch, const char *project, void **value,
+    struct wl_err *e)
+{
+	struct wl_db_redaction *rows;
+	int i, n;
+
+	if (wl_db_redaction(scratch, project, &rows, &n, e) == -1)
+		return -1;
+	for (i = 0; i < n && !rows[i].own; i++)
+		;
+	if (i == n)
+		return 0;
+	*value = wl_redact_rules_new(rows, n, project);
+	return *value == NULL ? no_memory(e) : 0;
+}
+
+static struct wl_memo own_rules = {
+	.name = "redaction", .max = PROJECTS, .ttl_ms = 0,
+	.fetch = fetch_own_rules, .release = free_rules
+};
+
+static void
+put_value(void *use)
+{
+	wl_memo_put(use);
+}
+
+/*
+ * DATA, which lives as long as USE does, for as long as A does.
+ */
+static const struct wl_redact_rules *
+lend(struct wl_arena *a, const void *data, struct wl_memo_value *use)
+{
+	return wl_arena_defer(a, put_value, use) == 0 ? data : NULL;
+}
+
+/*
+ * Say so, but not for every call.
+ */
+static void
+not_known(const char *project, const struct wl_err *e)
+{
+	static int64_t quiet_until;
+
+	if (wl_mono() < quiet_until)
+		return;
+	quiet_until = wl_mono() + TTL_MS;
+	wl_log(WL_WARN, "redact.unknown", "rules of project %s: %s; %s",
+	    project, e->msg, e->detail);
+}
+
+const struct wl_redact_rules *
+wl_catalog_redaction(struct wl_arena *a, const char *project, int64_t version)
+{
+	struct wl_memo_value *use, *own;
+	const struct wl_catalog *cat;
+	const void *data = NULL;
+	struct wl_err e;
+
+	if ((cat = wl_catalog_get(version, &use, &e)) == NULL &&
+	    (cat = wl_catalog_get(0, &use, &e)) == NULL) {
+		not_known(project, &e);
+		return NULL;
+	}
+	/* what is old is better than what is common */
+	own = wl_memo_get(&own_rules, project, cat->version, &data, &e);
+	if (own == NULL)
+		own = wl_memo_get(&own_rules, project, 0, &data, &e);
+	if (own == NULL)
+		not_known(project, &e);
+	if (data == NULL) {
+		wl_memo_put(own);
+		return lend(a, cat->redaction, use);
+	}
+	wl_memo_put(use);
+	return lend(a, data, own);
+}
+
 void
 wl_catalog_flush(void)
 {
+	wl_memo_flush(&own_rules);
 	wl_memo_flush(&catalogs);
 	wl_memo_flush(&sellers);
 	wl_memo_flush(&keys);

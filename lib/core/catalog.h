@@ -1,6 +1,6 @@
 /*
- * What the process remembers of providers, routes, who sells a model, and
- * the sealed keys of projects.
+ * What the process remembers of providers, routes, who sells a model, rules
+ * of redaction, and the sealed keys of projects.
  */
 #ifndef WL_CORE_CATALOG_H
 #define WL_CORE_CATALOG_H
@@ -10,14 +10,17 @@
 #include <stdint.h>
 
 struct wl_memo_value;
+struct wl_redact_rules;
 
 /*
- * Providers and routes, shared by those who use them.
+ * Providers, routes and redaction rules, shared by those who use them.
  */
 struct wl_catalog {
+	int64_t			 version;	/* at least this one */
 	struct wl_db_provider	*providers;
 	struct wl_db_route	*routes;
 	int			 nproviders, nroutes;
+	struct wl_redact_rules	*redaction;	/* common to all */
 	struct wl_arena		*mem;
 };
 
@@ -45,6 +48,15 @@ int wl_catalog_sellers(struct wl_arena *a, const char *model,
 int wl_catalog_keys(struct wl_arena *a, const char *project, int64_t version,
     struct wl_db_provider_key **rows, int *n, struct wl_err *e)
     __attribute__((warn_unused_result));
+
+/*
+ * The rules of redaction that hold for PROJECT as of VERSION or later, valid
+ * as long as A's memory: the common ones, in their place those of the project
+ * with the same names, and what else it has.  When the database cannot be
+ * reached what is remembered; NULL, the built-in rules, when that is nothing.
+ */
+const struct wl_redact_rules *wl_catalog_redaction(struct wl_arena *a,
+    const char *project, int64_t version);
 
 /*
  * Forget all of it.

@@ -16,7 +16,7 @@
 #include "lib/base/json.h"
 #include "lib/base/log.h"
 #include "lib/core/auth.h"
-#include "lib/core/redact.h"
+#include "lib/core/redact_rules.h"
 #include "lib/http/req.h"
 
 /* Most bytes of a name, an id, a tag. */
@@ -33,6 +33,7 @@
  */
 struct record {
 	struct wl_jw	 w;
+	const struct wl_redact_rules *rules;
 	size_t		 hits;		/* redacted */
 	bool		 truncated;
 };
@@ -46,9 +47,11 @@ static_assert(sizeof(route_names) / sizeof(route_names[0]) == WL_API_MAX,
     "a route for every API");
 
 static void
-record_open(struct record *rec, struct wl_buf *b)
+record_open(struct record *rec, struct wl_buf *b,
+    const struct wl_redact_rules *rules)
 {
 	memset(rec, 0, sizeof(*rec));
+	rec->rules = rules;
 	wl_jw_init(&rec->w, b);
 	wl_jw_obj(&rec->w, NULL);
 }
@@ -85,7 +88,7 @@ clean(struct record *rec, struct wl_buf *b, const char *p, size_t len,
 	if (n > max + LOOK_AHEAD)
 		n = wl_utf8_cut(p, len, max + LOOK_AHEAD);
 	wl_buf_init(&red, 0);
-	rec->hits += wl_redact(&red, p, n);
+	rec->hits += wl_redact_rules_apply(rec->rules, &red, p, n);
 	cut = red.len > max ? wl_utf8_cut(red.p, red.len, max) : red.len;
 	rec->truncated |= cut < red.len || n < len;
 	if (cut > 0)
@@ -380,6 +383,7 @@ put_input(struct record *rec, const struct wl_ask *ask, size_t max)
 	}
 	wl_buf_init(&b, 0);
 	memset(&inner, 0, sizeof(inner));
+	inner.rules = rec->rules;
 	wl_jw_init(&inner.w, &b);
 	put_value(&k, NULL, o);
 	if (!b.failed)
@@ -437,7 +441,7 @@ wl_event_begin_json(struct wl_buf *b, const struct wl_req *r,
 {
 	struct record rec;
 
-	record_open(&rec, b);
+	record_open(&rec, b, ad->redaction);
 	put_call(&rec, r, auth, ad, ask, ad->at_ms);
 	/* what stands should the call be lost */
 	wl_jw_int(&rec.w, "tokens_uncached", ask->input_estimate);
@@ -526,7 +530,7 @@ end_json(struct wl_buf *b, const struct wl_conf *conf, const struct wl_req *r,
 {
 	struct record rec;
 
-	record_open(&rec, b);
+	record_open(&rec, b, ad->redaction);
 	put_call(&rec, r, auth, ad, ask, wl_clock_ms());
 	wl_jw_str(&rec.w, "status", status_of(res));
 	wl_jw_bool(&rec.w, "minute_counted", res->outcome != WL_O_REPLAY);

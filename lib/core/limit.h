@@ -8,6 +8,7 @@
 #include "lib/store/counter.h"
 
 struct wl_auth;
+struct wl_redact_rules;
 struct wl_req;
 struct wl_resp;
 
@@ -23,6 +24,8 @@ struct wl_admission {
 	char			 month[8];	/* "YYYY-MM" at admission */
 	int64_t			 minute;	/* window number */
 	int64_t			 at_ms;
+	/* for its records; NULL: built-in */
+	const struct wl_redact_rules *redaction;
 };
 
 /*

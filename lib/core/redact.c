@@ -16,29 +16,38 @@ enum rule {
 	RULE_PHONE, RULE_SSN, RULE_MAX
 };
 
-static const struct {
-	const char	*name;
-	const char	*mark;
-} rules[] = {
-	[RULE_BEARER] = { "bearer", "[REDACTED_TOKEN]" },
-	[RULE_CARD] = { "card", "[REDACTED_CARD]" },
-	[RULE_EMAIL] = { "email", "[REDACTED_EMAIL]" },
-	[RULE_IP] = { "ip", "[REDACTED_IP]" },
-	[RULE_JWT] = { "jwt", "[REDACTED_JWT]" },
-	[RULE_KEY] = { "key", "[REDACTED_KEY]" },
-	[RULE_PHONE] = { "phone", "[REDACTED_PHONE]" },
-	[RULE_SSN] = { "ssn", "[REDACTED_SSN]" },
+static const char *const names[] = {
+	[RULE_BEARER] = "bearer",
+	[RULE_CARD] = "card",
+	[RULE_EMAIL] = "email",
+	[RULE_IP] = "ip",
+	[RULE_JWT] = "jwt",
+	[RULE_KEY] = "key",
+	[RULE_PHONE] = "phone",
+	[RULE_SSN] = "ssn",
 };
-static_assert(sizeof(rules) / sizeof(rules[0]) == RULE_MAX,
-    "a row for every rule");
+static_assert(sizeof(names) / sizeof(names[0]) == RULE_MAX &&
+    RULE_MAX == WL_REDACT_BUILTIN, "a name for every rule");
+
+static const char *const all_marks[RULE_MAX] = {
+	[RULE_BEARER] = "[REDACTED_TOKEN]",
+	[RULE_CARD] = "[REDACTED_CARD]",
+	[RULE_EMAIL] = "[REDACTED_EMAIL]",
+	[RULE_IP] = "[REDACTED_IP]",
+	[RULE_JWT] = "[REDACTED_JWT]",
+	[RULE_KEY] = "[REDACTED_KEY]",
+	[RULE_PHONE] = "[REDACTED_PHONE]",
+	[RULE_SSN] = "[REDACTED_SSN]",
+};
+static const char *const secret_marks[RULE_MAX] = {
+	[RULE_BEARER] = "[REDACTED_TOKEN]",
+	[RULE_JWT] = "[REDACTED_JWT]",
+	[RULE_KEY] = "[REDACTED_KEY]",
+};
 
 #define BIT(rule)	(1u << (rule))
-#define ALL		(BIT(RULE_MAX) - 1)
-#define SECRETS		(BIT(RULE_BEARER) | BIT(RULE_JWT) | BIT(RULE_KEY))
 #define NUMBERS		(BIT(RULE_CARD) | BIT(RULE_IP) | BIT(RULE_PHONE) | \
 			    BIT(RULE_SSN))
-
-static unsigned	enabled = ALL;
 
 /* Classes of characters. */
 enum {
@@ -65,7 +74,8 @@ static const uint8_t class_of[256] = {
 struct scan {
 	const char	*p, *end;	/* the whole */
 	const char	*done;		/* copied or replaced up to here */
-	unsigned	 rules;
+	unsigned	 rules;		/* those with a mark */
+	const char	*const *marks;
 	struct wl_buf	*out;
 	size_t		 hits;
 };
@@ -114,7 +124,7 @@ static void
 replace(struct scan *s, enum rule rule, const char *from, const char *to)
 {
 	wl_buf_add(s->out, s->done, (size_t)(from - s->done));
-	wl_buf_adds(s->out, rules[rule].mark);
+	wl_buf_adds(s->out, s->marks[rule]);
 	s->done = to;
 	s->hits++;
 }
@@ -825,14 +835,19 @@ run(struct scan *s)
 	}
 }
 
-static size_t
-redact(struct wl_buf *b, const char *p, size_t len, unsigned mask)
+size_t
+wl_redact_marks(struct wl_buf *b, const char *p, size_t len,
+    const char *const marks[WL_REDACT_BUILTIN])
 {
 	struct scan s = {
-		.p = p, .end = p + len, .done = p, .rules = mask, .out = b
+		.p = p, .end = p + len, .done = p, .marks = marks, .out = b
 	};
+	int i;
 
-	if (mask != 0)
+	for (i = 0; i < RULE_MAX; i++)
+		if (marks[i] != NULL)
+			s.rules |= BIT(i);
+	if (s.rules != 0)
 		run(&s);
 	wl_buf_add(b, s.done, (size_t)(s.end - s.done));
 	return s.hits;
@@ -841,46 +856,22 @@ redact(struct wl_buf *b, const char *p, size_t len, unsigned mask)
 size_t
 wl_redact(struct wl_buf *b, const char *p, size_t len)
 {
-	return redact(b, p, len, enabled);
+	return wl_redact_marks(b, p, len, all_marks);
 }
 
 size_t
 wl_redact_secrets(struct wl_buf *b, const char *p, size_t len)
 {
-	return redact(b, p, len, SECRETS);
+	return wl_redact_marks(b, p, len, secret_marks);
 }
 
-static int
-rule_by_name(struct wl_str name)
+int
+wl_redact_find(const char *name)
 {
 	int i;
 
 	for (i = 0; i < RULE_MAX; i++)
-		if (wl_str_eq(name, rules[i].name))
+		if (strcmp(name, names[i]) == 0)
 			return i;
 	return -1;
-}
-
-int
-wl_redact_rules(const char *list)
-{
-	unsigned mask = 0;
-	struct wl_str name;
-	int rule;
-
-	if (list == NULL) {
-		enabled = ALL;
-		return 0;
-	}
-	while (*list != '\0') {
-		name = (struct wl_str){ list, strcspn(list, " ,") };
-		list += name.len + (list[name.len] != '\0');
-		if (name.len == 0)
-			continue;
-		if ((rule = rule_by_name(name)) == -1)
-			return -1;
-		mask |= BIT(rule);
-	}
-	enabled = mask;
-	return 0;
 }

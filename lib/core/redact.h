@@ -11,23 +11,29 @@
 #include <stddef.h>
 
 /*
- * Append P to B with every match of an enabled rule replaced by its mark,
- * such as [REDACTED_EMAIL].  Returns how many were replaced.  P need not be
- * UTF-8; what is replaced never splits a sequence.
+ * The built-in rules: bearer card email ip jwt key phone ssn.  wl_redact_find()
+ * gives the place of the one called NAME, or -1.
+ */
+#define WL_REDACT_BUILTIN	8
+int wl_redact_find(const char *name);
+
+/*
+ * Append P to B with every match of a built-in rule replaced by its mark, such
+ * as [REDACTED_EMAIL].  Returns how many were replaced.  P need not be UTF-8;
+ * what is replaced never splits a sequence.
  */
 size_t wl_redact(struct wl_buf *b, const char *p, size_t len);
 
 /*
- * The same by the rules for keys, bearer tokens and JWTs alone, whether they
- * are enabled or not.
+ * The same with marks of one's own, by the place of the rule; NULL: the rule
+ * is not applied.
  */
-size_t wl_redact_secrets(struct wl_buf *b, const char *p, size_t len);
+size_t wl_redact_marks(struct wl_buf *b, const char *p, size_t len,
+    const char *const marks[WL_REDACT_BUILTIN]);
 
 /*
- * Enable only the rules in LIST (names, separated by spaces or commas), or
- * all built-in ones for NULL, as at the start: bearer card email ip jwt key
- * phone ssn.  Returns 0, or -1 for an unknown name, and nothing changed.
+ * The same by the rules for keys, bearer tokens and JWTs alone.
  */
-int wl_redact_rules(const char *list);
+size_t wl_redact_secrets(struct wl_buf *b, const char *p, size_t len);
 
 #endif

@@ -18,6 +18,7 @@ const struct wl_stmt *const wl_stmt_tables[] = {
 	wl_db_migrate_stmts,
 	wl_db_price_stmts,
 	wl_db_provider_stmts,
+	wl_db_redaction_stmts,
 	wl_db_rollup_stmts,
 	wl_db_usage_stmts,
 	wl_pg_stmts,

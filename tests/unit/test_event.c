@@ -15,7 +15,9 @@
 #include "lib/base/json.h"
 #include "lib/base/log.h"
 #include "lib/core/auth.h"
+#include "lib/core/redact_rules.h"
 #include "lib/http/req.h"
+#include "lib/store/db_redaction.h"
 #include "tests/unit/io_mem.h"
 #include "tests/unit/tap.h"
 #include "tests/unit/tmp.h"
@@ -361,6 +363,42 @@ redacted(void)
 }
 
 /*
+ * The rules of the admission hold everywhere, and no others.
+ */
+static void
+by_rules(void)
+{
+	static const struct wl_db_redaction rows[] = {
+		{ "employee", "EMP-[0-9]{6}", "[EMPLOYEE]", true, true },
+		{ "ip", NULL, "[IP]", true, false },
+	};
+	static const char *const params[] = {
+		"HTTP_X_WATCHLLM_TAGS", "team-EMP-123456,b", NULL
+	};
+	struct wl_redact_rules *rules = wl_redact_rules_new(rows, 2, "p1");
+	struct wl_buf b = { 0 };
+
+	CU_ASSERT_FATAL(rules != NULL);
+	begin(WL_API_CHAT, "{\"model\":\"m\",\"user\":\"EMP-123456\","
+	    "\"messages\":[{\"role\":\"user\",\"content\":\"I am EMP-123456,"
+	    " bob@example.com, 10.1.2.3\"}]}", params);
+	ad.redaction = rules;
+	wl_buf_adds(&res->text, "Hello EMP-654321");
+	make_end();
+	CU_ASSERT(has("input", "[{\"role\":\"user\",\"content\":\"I am"
+	    " [EMPLOYEE], bob@example.com, [IP]\"}]"));
+	CU_ASSERT(has("output", "Hello [EMPLOYEE]"));
+	CU_ASSERT(has("user_id", "[EMPLOYEE]"));
+	CU_ASSERT(flagged("redacted"));
+	wl_event_begin_json(&b, &req, &auth, &ad, &ask);
+	CU_ASSERT(strstr(b.p, "123456") == NULL);
+	CU_ASSERT(strstr(b.p, "team-[EMPLOYEE]") != NULL);
+	wl_buf_free(&b);
+	wl_redact_rules_free(rules);
+	end();
+}
+
+/*
  * Long prompts stay JSON; a match at the cut is not missed.
  */
 static void
@@ -570,6 +608,7 @@ main(void)
 		{ "END of a success", success },
 		{ "other ends", ends },
 		{ "nothing personal", redacted },
+		{ "redaction by rules", by_rules },
 		{ "long texts are cut", cut },
 		{ "pictures are left out", pictures },
 		{ "without payloads", without_payload },

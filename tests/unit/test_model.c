@@ -19,6 +19,7 @@
 #include "lib/core/auth.h"
 #include "lib/core/provider.h"
 #include "lib/store/db.h"
+#include "lib/store/db_redaction.h"
 #include "tests/unit/tap.h"
 #include "tests/unit/tmp.h"
 
@@ -85,6 +86,28 @@ wl_db_routes(struct wl_arena *a, struct wl_db_route **rows, int *n,
 	(void)err;
 	*rows = routes;
 	*n = sizeof(routes) / sizeof(routes[0]);
+	return 0;
+}
+
+int
+wl_db_catalog_version(struct wl_arena *a, int64_t *version,
+    struct wl_err *err)
+{
+	(void)a;
+	(void)err;
+	*version = 1;
+	return 0;
+}
+
+int
+wl_db_redaction(struct wl_arena *a, const char *project,
+    struct wl_db_redaction **rows, int *n, struct wl_err *err)
+{
+	(void)a;
+	(void)project;
+	(void)err;
+	*rows = NULL;
+	*n = 0;
 	return 0;
 }
 
