@@ -41,7 +41,8 @@ EXTRA_DIST += \
 
 # redaction by the rules of the database
 libwatchllm_a_SOURCES += \
-	lib/base/re.c lib/base/re.h \
+	lib/base/re.c lib/base/re.h lib/base/re_priv.h \
+	lib/base/re_parse.c \
 	lib/core/redact_rules.c lib/core/redact_rules.h \
 	lib/store/db_redaction.c lib/store/db_redaction.h
 if HAVE_CUNIT

@@ -37,11 +37,11 @@ struct wl_re_span {
 
 /*
  * Append to B, as struct wl_re_span, the matches in P: from left to right,
- * at each place the longest, none empty, no two overlapping.  PAUSE, unless
- * NULL, is called now and then, about every millisecond of work.  Returns 0,
- * or -1 when memory is out.
+ * at each place the longest, none empty, no two overlapping.  GIVE_WAY,
+ * unless NULL, is called now and then, about every millisecond of work.
+ * Returns 0, or -1 when memory is out.
  */
 int wl_re_find(const struct wl_re *re, const char *p, size_t len,
-    struct wl_buf *b, void (*pause)(void)) __attribute__((warn_unused_result));
+    struct wl_buf *b, void (*give_way)(void)) __attribute__((warn_unused_result));
 
 #endif

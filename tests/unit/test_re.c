@@ -179,6 +179,12 @@ pick(unsigned n)
 	return (unsigned)(seed >> 33) % n;
 }
 
+static char *
+put(char *to, const char *s)
+{
+	return mempcpy(to, s, strlen(s));
+}
+
 /*
  * A pattern over a and b in *OUT, nested at most DEPTH times.
  */
@@ -202,11 +208,11 @@ any_pattern(char **out, int depth)
 		} else {
 			/* the library errs with anchors in repeated groups */
 			k = pick(depth == 2 ? 7 : 5);
-			*out = stpcpy(*out, atoms[k]);
+			*out = put(*out, atoms[k]);
 			if (k >= 5)
 				continue;
 		}
-		*out = stpcpy(*out, repeats[pick(sizeof(repeats) /
+		*out = put(*out, repeats[pick(sizeof(repeats) /
 		    sizeof(repeats[0]))]);
 	}
 }
@@ -246,7 +252,7 @@ witness(const char *pattern, const char *text)
 	}
 	regfree(&re);
 	if (pos < len && (size_t)(to - out) < sizeof(out) - len)
-		to = stpcpy(to, text + pos);
+		to = put(to, text + pos);
 	*to = '\0';
 	return out;
 }
