@@ -1,6 +1,6 @@
 /*
- * What client.c (libcurl on the loop) and xfer.c (one transfer) share.
- * Nobody else includes it.
+ * What client.c (libcurl on the loop), xfer.c and xfer_read.c (one transfer)
+ * share.  Nobody else includes it.
  */
 #ifndef WL_HTTP_CLIENT_PRIV_H
 #define WL_HTTP_CLIENT_PRIV_H
@@ -13,6 +13,9 @@
 
 #include "lib/base/loop.h"
 #include "lib/http/names.h"
+
+/* What any of the four timeouts can be. */
+#define WL_XFER_LONGEST_MS	((int64_t)24 * 3600 * 1000)
 
 #define WL_CLIENT_IDLE	64	/* handles kept for reuse, of each trust */
 #define WL_CLIENT_TOLD	16	/* hosts remembered, of each trust */
@@ -141,6 +144,15 @@ void wl_client_forget(struct wl_xfer *x);
  * How many of LEN bytes libcurl may hand to X now: all or none.
  */
 bool wl_client_may_take(struct wl_xfer *x, size_t len);
+
+/*
+ * Bytes of the body that the reader has not taken.
+ */
+static inline size_t
+wl_xfer_unread(const struct wl_xfer *x)
+{
+	return x->front.len - x->taken + x->back.len;
+}
 
 /*
  * libcurl is done with X (client.c tells, on the loop's stack).

@@ -8,4 +8,4 @@ libwatchllm_a_SOURCES += \
 	lib/http/resp.c lib/http/resp.h \
 	lib/http/sse.c lib/http/sse.h \
 	lib/http/target.c lib/http/target.h \
-	lib/http/xfer.c
+	lib/http/xfer.c lib/http/xfer_read.c
