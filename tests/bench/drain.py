@@ -3,7 +3,6 @@ each call that the measurements before have left in the journal."""
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import time
 
@@ -23,7 +22,7 @@ def events(rig: Rig) -> int:
 def measure(rig: Rig, seconds: int) -> dict:
     calls.wrk(rig, "gate", 16, seconds)
     size, before = journals(rig), events(rig)
-    own, start = children_us(), time.monotonic()
+    own, start = calls.children_us(), time.monotonic()
     subprocess.run(
         [str(PREFIX / "libexec/watchllm/watchllm-consumer"), "--config",
          str(rig.dir / "gate.conf"), "--once"], check=True, timeout=300, **ids())
@@ -32,12 +31,7 @@ def measure(rig: Rig, seconds: int) -> dict:
         raise SystemExit("the consumer moved nothing")
     return {"calls": n, "seconds": took, "per_second": n / took,
             "journal_bytes_per_call": size / n,
-            "consumer_cpu_us": (children_us() - own) / n}
-
-
-def children_us() -> float:
-    r = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return (r.ru_utime + r.ru_stime) * 1e6
+            "consumer_cpu_us": (calls.children_us() - own) / n}
 
 
 def show(m: dict) -> list[str]:
