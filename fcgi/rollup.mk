@@ -51,7 +51,7 @@ check_PROGRAMS += tests/db/test_redaction tests/unit/test_re \
 TESTS += tests/db/test_redaction.sh tests/unit/test_re \
 	tests/unit/test_redact_rules
 endif
-EXTRA_DIST += tests/db/test_redaction.sh
+EXTRA_DIST += tests/db/test_redaction.sh tests/e2e/test_redaction.py
 tests/db/test_redaction.log: tests/db/test_redaction$(EXEEXT)
 EXTRA_DIST += \
 	tests/fuzz/corpus/re/icase \

@@ -9,7 +9,7 @@ dir=$(cd "$1" && pwd) || exit 1
 shift
 if [ $# = 0 ]; then
 	set -- test_clients test_limits test_gateway test_events test_upstream \
-	    test_hostile test_openapi
+	    test_hostile test_openapi test_redaction
 fi
 WL_NODE_MODULES=$dir/js
 PATH=$dir/venv/bin:$PATH
