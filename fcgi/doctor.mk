@@ -18,3 +18,16 @@ watchllm_SOURCES += \
 	fcgi/doctor_stream.c fcgi/doctor_stream.h \
 	fcgi/doctor_web.c \
 	fcgi/key_arg.c fcgi/key_arg.h
+if HAVE_CUNIT
+DOCTOR_TESTS = \
+	tests/unit/test_promise \
+	tests/unit/test_site \
+	tests/unit/test_webserver
+check_PROGRAMS += $(DOCTOR_TESTS)
+TESTS += $(DOCTOR_TESTS)
+tests_unit_test_promise_LDADD = $(WL_TEST_LIBS)
+tests_unit_test_site_LDADD = $(WL_TEST_LIBS)
+tests_unit_test_webserver_LDADD = $(WL_TEST_LIBS)
+endif
+EXTRA_DIST += tests/e2e/test_doctor.py tests/e2e/test_verify.py \
+	tests/e2e/webs.py

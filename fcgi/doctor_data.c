@@ -164,7 +164,7 @@ dead_letters(struct wl_doctor *d)
 	else
 		wl_doctor_add(d, "jobs", "dead letters", n > 0 ?
 		    WL_GRADE_WARN : WL_GRADE_OK, n == 0 ? NULL :
-		    "see report.dead_letters", "%" PRId64 " records were "
+		    "watchllm dead-letter list", "%" PRId64 " records were "
 		    "refused by the database", n);
 }
 

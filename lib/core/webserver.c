@@ -70,7 +70,9 @@ static const struct line lines[WL_WEB_MAX][WL_WT_MAX] = {
 	},
 	[WL_WEB_APACHE_PROXY] = {
 		[WL_WT_AUTH] = PLAIN("CGIPassAuth On"),
-		[WL_WT_BODY] = { "LimitRequestBody ", BYTES, "" },
+		/* 2.4.71 lets any body pass: it is another module's limit */
+		[WL_WT_BODY] = { "LimitRequestBody ", BYTES, ", and with "
+		    "mod_security SecRequestBodyLimit as much" },
 		[WL_WT_BUFFERED] = PLAIN("ProxySet flushpackets=on"),
 		[WL_WT_GZIP] = PLAIN("SetEnv no-gzip 1"),
 		[WL_WT_IDLE] = PLAIN("ProxySet timeout=3600 (or ProxyTimeout "

@@ -184,7 +184,8 @@ wl_redis_send(struct wl_redis_req *req, struct wl_arena *arena, int argc,
 	if (rd.state == STARTING)
 		await_start();
 	if (rd.state != UP || rd.why[0] != '\0')
-		return away(e, rd.state == CLOSED ? "not configured" : "down");
+		return away(e, rd.state == CLOSED ? "not configured" :
+		    rd.why[0] != '\0' ? rd.why : "down");
 	if ((s = calloc(1, sizeof(*s))) == NULL)
 		return away(e, "out of memory");
 	if (append(argc, argv, lens) == -1) {

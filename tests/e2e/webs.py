@@ -54,6 +54,7 @@ class Site:
             self.sock = self.dir / "run/site.sock"
             self.fake = FakeLLM(self.folder)
             self.stores.provider("sandbox", self.fake.base)
+            self.rollup()
             self.workers = Daemon(
                 [str(PREFIX / "libexec/cgi-bin/watchllm.fcgi"), "--config", str(self.conf),
                  "--listen", f"unix:{self.sock}", "--processes", "2"],
@@ -62,6 +63,10 @@ class Site:
         except BaseException:
             self.stop()
             raise
+
+    def rollup(self) -> None:
+        subprocess.run([str(PREFIX / "libexec/watchllm/watchllm-rollup"), "--config",
+                        str(self.conf)], check=True, capture_output=True, timeout=120, **ids())
 
     def stop(self) -> None:
         for x in (self.workers, self.fake):
