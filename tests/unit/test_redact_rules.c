@@ -166,7 +166,7 @@ static void
 test_many(void)
 {
 	struct wl_db_redaction rows[WL_REDACT_RULES_MAX + 2];
-	char patterns[WL_REDACT_RULES_MAX + 2][8];
+	char patterns[WL_REDACT_RULES_MAX + 2][16];
 	int i, n = WL_REDACT_RULES_MAX + 2;
 
 	for (i = 0; i < n; i++) {
