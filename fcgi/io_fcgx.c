@@ -29,6 +29,8 @@ struct wl_io_fcgx {
 	struct wl_os_fcgx	os;
 	bool			open;		/* a request is being served */
 	bool			finished;
+	bool			last;		/* no request after this one */
+	bool			told;		/* the web server knows */
 };
 
 static struct wl_io_fcgx *
@@ -155,8 +157,10 @@ io_finish(struct wl_io *io)
 	c->open = false;
 	if (!c->os.failed)
 		take_rest(c);
-	c->os.corked = false;
+	c->os.corked = c->last;
 	FCGX_Finish_r(&c->request);
+	if (c->last)
+		c->told = wl_os_fcgx_last(&c->os) == 0;
 	if (!c->os.failed)
 		return 0;
 	errno = c->os.error;
@@ -213,6 +217,12 @@ wl_io_fcgx_close(struct wl_io_fcgx *c)
 	free(c);
 }
 
+void
+wl_io_fcgx_last(struct wl_io_fcgx *c)
+{
+	c->last = true;
+}
+
 int
 wl_io_fcgx_idle(struct wl_io_fcgx *c, int64_t deadline)
 {
@@ -251,5 +261,5 @@ wl_io_fcgx_end(struct wl_io_fcgx *c)
 {
 	if (c->open)
 		io_finish(&c->io);
-	return wl_os_fcgx_next(&c->os);
+	return !c->told && wl_os_fcgx_next(&c->os);
 }

@@ -18,6 +18,12 @@ struct wl_io_fcgx *wl_io_fcgx_open(int fd);
 void wl_io_fcgx_close(struct wl_io_fcgx *c);
 
 /*
+ * The request that runs on C, or comes next, is its last: the web server is
+ * told with the end of the reply.
+ */
+void wl_io_fcgx_last(struct wl_io_fcgx *c);
+
+/*
  * Wait until the peer sends the first byte of a request or goes.  Returns 1
  * for that, 0 at DEADLINE or when the coroutine was woken, or -1 with errno
  * ECANCELED.

@@ -48,6 +48,11 @@ void wl_os_fcgx_detach(struct wl_os_fcgx *c);
 int wl_os_fcgx_flush(struct wl_os_fcgx *c);
 
 /*
+ * The same, and tell the peer that nothing comes after it.
+ */
+int wl_os_fcgx_last(struct wl_os_fcgx *c);
+
+/*
  * Whether the connection can carry another request: the last one was read to
  * its end and nothing failed.  Then it is ready for it.
  */

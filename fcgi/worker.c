@@ -40,8 +40,10 @@
 #define ACCEPT_MS	1000
 /* A connection that has not sent anything yet. */
 #define FRESH_MS	((int64_t)60 * 1000)
-/* The same, when we are stopping: its request may be on the way. */
+/* The same, and for a kept one, when we are stopping: a request may be on the
+   way, and web servers do not send a POST twice. */
 #define FRESH_STOP_MS	1000
+#define KEPT_STOP_MS	200
 /* What a cancelled request may still take. */
 #define CANCEL_MS	5000
 /* Apache kills a CGI program 3 s after it asked it to end. */
@@ -77,6 +79,7 @@ static struct {
 	int			 signal_fd;
 	int			 status;
 	bool			 hurry;		/* signalled twice */
+	int64_t			 stopped_at;
 	struct generation	*conf;
 	struct conn		*conns;
 	struct conn		*first_waiting, **last_waiting;
@@ -209,7 +212,8 @@ await_request(struct conn *c)
 	do {
 		deadline = c->since + (c->used ? LONG_MS : FRESH_MS);
 		if (wl_worker.stopping)
-			deadline = c->used ? 0 : wl_mono() + FRESH_STOP_MS;
+			deadline = w.stopped_at + (c->used ? KEPT_STOP_MS :
+			    FRESH_STOP_MS);
 		got = wl_io_fcgx_idle(c->io, deadline);
 	} while (got == 0 && wl_mono() < deadline);
 	w.idle -= c->used;
@@ -280,7 +284,7 @@ connection(void *arg)
 
 	while (keep && !wl_co_cancelled() && await_request(c) &&
 	    take_slot(c)) {
-		keep = serve_one(c) && !wl_worker.stopping;
+		keep = serve_one(c);
 		c->used = true;
 		give_slot();
 	}
@@ -315,6 +319,8 @@ add_connection(int fd)
 		c->next->prev = c;
 	w.conns = c;
 	wl_worker.connections++;
+	if (wl_worker.stopping)
+		wl_io_fcgx_last(c->io);
 	if ((c->co = wl_co_spawn("connection", connection, c)) != NULL)
 		return;
 	wl_log(WL_ERROR, "worker.memory", "no stack for a connection");
@@ -471,13 +477,16 @@ stop(void)
 		return;
 	}
 	wl_worker.stopping = true;
+	w.stopped_at = wl_mono();
 	wl_log(WL_INFO, "worker.stop", "%llu requests running",
 	    (unsigned long long)wl_worker.requests);
 	if (w.acceptor != NULL)
 		wl_co_cancel(w.acceptor);
-	for (c = w.conns; c != NULL; c = c->next)
+	for (c = w.conns; c != NULL; c = c->next) {
+		wl_io_fcgx_last(c->io);
 		if (c->idle)
 			wl_wake(c->co);
+	}
 	if (wl_worker.one_request)
 		wl_io_cgi_gone();
 	wake(w.main);
