@@ -179,7 +179,7 @@ wl_site_head(struct wl_arena *a, const struct wl_xfer *x,
 	int i;
 
 	seen->status = wl_xfer_status(x);
-	for (i = 0; i < WL_SH_MAX; i++) {
+	for (i = 0; i < WL_SH_MAX && seen->status != 0; i++) {
 		value = wl_xfer_header(x, names[i]);
 		seen->header[i] = value == NULL ? NULL :
 		    wl_arena_strdup(a, value);
