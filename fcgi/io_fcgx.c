@@ -144,10 +144,24 @@ take_rest(struct wl_io_fcgx *c)
 		;
 }
 
+/*
+ * nginx may see the end of the file only after it has sent another request;
+ * but it does not keep a connection on which anything follows the end of a
+ * reply.  Apache would take that for the next reply.
+ */
+static bool
+is_nginx(const struct wl_io_fcgx *c)
+{
+	const char *s = FCGX_GetParam("SERVER_SOFTWARE", c->request.envp);
+
+	return s != NULL && strncmp(s, "nginx", 5) == 0;
+}
+
 static int
 io_finish(struct wl_io *io)
 {
 	struct wl_io_fcgx *c = of(io);
+	bool nginx;
 
 	if (!c->open || c->finished) {
 		errno = EPIPE;
@@ -157,10 +171,11 @@ io_finish(struct wl_io *io)
 	c->open = false;
 	if (!c->os.failed)
 		take_rest(c);
+	nginx = c->last && is_nginx(c);
 	c->os.corked = c->last;
 	FCGX_Finish_r(&c->request);
 	if (c->last)
-		c->told = wl_os_fcgx_last(&c->os) == 0;
+		c->told = wl_os_fcgx_last(&c->os, nginx) == 0;
 	if (!c->os.failed)
 		return 0;
 	errno = c->os.error;

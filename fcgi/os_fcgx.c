@@ -255,18 +255,13 @@ wl_os_fcgx_flush(struct wl_os_fcgx *c)
 	return send_gathered(c, NULL, 0);
 }
 
-/*
- * A FCGI_GET_VALUES_RESULT without values: a management record, which belongs
- * to no request.  nginx does not keep a connection on which anything follows
- * the end of a reply; a mere end of file it may see only after it has sent the
- * next request.
- */
 int
-wl_os_fcgx_last(struct wl_os_fcgx *c)
+wl_os_fcgx_last(struct wl_os_fcgx *c, bool more)
 {
+	/* FCGI_GET_VALUES_RESULT without values, which is of no request */
 	static const unsigned char record[8] = { 1, 10 };
 
-	if (send_gathered(c, record, sizeof(record)) == -1)
+	if (send_gathered(c, record, more ? sizeof(record) : 0) == -1)
 		return -1;
 	return shutdown(c->fd, SHUT_WR);
 }

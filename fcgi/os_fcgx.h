@@ -48,9 +48,10 @@ void wl_os_fcgx_detach(struct wl_os_fcgx *c);
 int wl_os_fcgx_flush(struct wl_os_fcgx *c);
 
 /*
- * The same, and tell the peer that nothing comes after it.
+ * The same, and tell the peer that nothing comes after it: by the end of the
+ * file, and by a record of no meaning before that when MORE.
  */
-int wl_os_fcgx_last(struct wl_os_fcgx *c);
+int wl_os_fcgx_last(struct wl_os_fcgx *c, bool more);
 
 /*
  * Whether the connection can carry another request: the last one was read to
