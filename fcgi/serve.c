@@ -133,12 +133,24 @@ error_headers(struct wl_ctx *ctx, int status)
 		wl_resp_set(&ctx->resp, "Allow", ctx->allow);
 }
 
+/*
+ * Whether the call's month is given back, by what is known of it now.
+ */
+static bool
+refunds(const struct wl_ctx *ctx)
+{
+	return !ctx->begun || wl_outcome_refunds_month(ctx->res.outcome,
+	    ctx->auth->cache_hits_free);
+}
+
 void
 wl_serve_reply(struct wl_ctx *ctx, int status, const char *type,
     const void *body, size_t len)
 {
 	if (ctx->err.code != WL_OK)
 		error_headers(ctx, status);
+	if (ctx->ad.admitted && refunds(ctx))
+		wl_limit_refunded(&ctx->ad);
 	wl_serve_headers(ctx);
 	(void)wl_resp_send(&ctx->resp, status, type, body, len);
 }
@@ -379,7 +391,7 @@ answer(struct wl_ctx *ctx, struct wl_io *io)
 		    ctx->allow);
 		return 0;
 	}
-	if (check_length(ctx) == -1 || authenticate(ctx) == -1 ||
+	if (authenticate(ctx) == -1 || check_length(ctx) == -1 ||
 	    read_body(ctx) == -1 || admit(ctx) == -1 || record(ctx) == -1)
 		return -1;
 	return ctx->route->handler(ctx);
@@ -392,7 +404,6 @@ static struct wl_settle *
 settle(struct wl_ctx *ctx)
 {
 	struct wl_result *res = &ctx->res;
-	bool refund = true;
 
 	if (!ctx->ad.admitted)
 		return NULL;
@@ -407,14 +418,12 @@ settle(struct wl_ctx *ctx)
 			    ctx->resp.status;
 		wl_event_end(wl_worker.journal, ctx->conf, &ctx->req,
 		    ctx->auth, &ctx->ad, &ctx->ask, res);
-		refund = wl_outcome_refunds_month(res->outcome,
-		    ctx->auth->cache_hits_free);
 	}
 	/* without a limiter nothing was taken */
 	if (ctx->ad.degraded)
 		return NULL;
 	return wl_counter_settle_send(ctx->arena, ctx->conf, &ctx->ad.gate,
-	    refund);
+	    refunds(ctx));
 }
 
 /*

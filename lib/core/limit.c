@@ -435,6 +435,20 @@ plain_headers(struct wl_resp *resp, const struct wl_admission *ad,
 }
 
 void
+wl_limit_refunded(struct wl_admission *ad)
+{
+	struct wl_limit_row *row;
+	int i;
+
+	for (i = 0; ad->known && i < ad->gate.nrows; i++) {
+		row = &ad->gate.rows[i];
+		if ((row->name == WL_LN_MONTH || row->name == WL_LN_KEY_MONTH) &&
+		    row->used >= row->cost)
+			row->used -= row->cost;
+	}
+}
+
+void
 wl_limit_headers(struct wl_resp *resp, const struct wl_admission *ad)
 {
 	plain_headers(resp, ad, WL_LN_MINUTE, "X-RateLimit-Limit",

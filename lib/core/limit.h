@@ -50,6 +50,12 @@ int wl_limit_read(struct wl_arena *a, const struct wl_conf *conf,
     __attribute__((warn_unused_result));
 
 /*
+ * The debit of the months will be given back: wl_limit_headers() tells what
+ * is left after that.
+ */
+void wl_limit_refunded(struct wl_admission *ad);
+
+/*
  * X-RateLimit-*, X-Quota-*, RateLimit, RateLimit-Policy, and, when the
  * limiter was away, X-WatchLLM-Limiter.  Where plan and key both limit
  * something, X- headers tell of the limit with less left.  Seconds of the

@@ -56,10 +56,11 @@ wl_xfer_status(const struct wl_xfer *x)
 const char *
 wl_xfer_header(const struct wl_xfer *x, const char *name)
 {
-	const char *p = x->head.p, *end = p + x->head.len;
+	const char *p = x->head.len == 0 ? "" : x->head.p;
+	const char *end = p + x->head.len;
 	size_t n = strlen(name);
 
-	while (x->head.len > 0 && p < end) {
+	while (p < end) {
 		if (strncasecmp(p, name, n) == 0 && p[n] == ':')
 			return p + n + 1 + strspn(p + n + 1, " \t");
 		p += strlen(p) + 1;

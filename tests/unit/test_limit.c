@@ -234,6 +234,11 @@ admitted(void)
 	CU_ASSERT_STRING_EQUAL(header("RateLimit"),
 	    "\"minute\";r=9;t=47, \"month\";r=49999;t=2366327");
 	CU_ASSERT_STRING_EQUAL(header("X-WatchLLM-Limiter"), "(none)");
+	/* what will be given back is told already */
+	wl_limit_refunded(&ad);
+	headers();
+	CU_ASSERT_STRING_EQUAL(header("X-RateLimit-Remaining"), "9");
+	CU_ASSERT_STRING_EQUAL(header("X-Quota-Remaining"), "50000");
 	end();
 }
 

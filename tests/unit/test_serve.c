@@ -535,12 +535,19 @@ unreadable_fn(void)
 	check_headers();
 	CU_ASSERT_EQUAL(chat(large), 413);
 	CU_ASSERT_STRING_EQUAL(seen.line, "bad");
-	/* declared: nothing is read, nobody is asked who it is */
+	check_headers();
+	/* declared: nothing is read, but who it is comes first */
 	ask("POST", "/v1/embeddings");
+	keyed();
 	with("CONTENT_LENGTH", "1001");
 	CU_ASSERT_EQUAL(go(large), 413);
 	CU_ASSERT_EQUAL(m.body_at, 0);
 	CU_ASSERT_STRING_EQUAL(seen.line, "bad");
+	check_headers();
+	ask("POST", "/v1/embeddings");
+	with("CONTENT_LENGTH", "1001");
+	CU_ASSERT_EQUAL(go(large), 401);
+	CU_ASSERT_EQUAL(m.body_at, 0);
 	ask("POST", "/v1/embeddings");
 	keyed();
 	with("CONTENT_TYPE", "text/plain");
