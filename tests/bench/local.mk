@@ -1,5 +1,5 @@
 # Measurements: "make install bench" (docs/PERFORMANCE.md). Not part of check.
-EXTRA_DIST += tests/bench/calls.py tests/bench/disturb.py \
+EXTRA_DIST += docs/PERFORMANCE.md tests/bench/calls.py tests/bench/disturb.py \
 	tests/bench/drain.py tests/bench/post.lua tests/bench/rig.py \
 	tests/bench/run tests/bench/streams.py
 
