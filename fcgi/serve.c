@@ -19,6 +19,7 @@
 #include "lib/core/catalog.h"
 #include "lib/core/event.h"
 #include "lib/core/model.h"
+#include "lib/core/redact_rules.h"
 #include "lib/http/cors.h"
 #include "lib/http/io.h"
 #include "lib/store/db_migrate.h"
@@ -440,13 +441,28 @@ final_status(const struct wl_ctx *ctx)
 	return ctx->err.code != WL_OK ? status_of(&ctx->err) : 0;
 }
 
+/*
+ * What a client wrote, as redacted as in the event.
+ */
+static void
+line_text(struct wl_jw *w, const struct wl_ctx *ctx, const char *name,
+    struct wl_str text)
+{
+	struct wl_buf b;
+
+	wl_buf_init(&b, LINE_MAX_BYTES);
+	(void)wl_redact_rules_apply(ctx->ad.redaction, &b, text.p, text.len);
+	wl_jw_strn(w, name, b.len == 0 ? "" : b.p, b.len);
+	wl_buf_free(&b);
+}
+
 static void
 line_call(struct wl_jw *w, const struct wl_ctx *ctx)
 {
 	const struct wl_result *res = &ctx->res;
 
 	wl_jw_str(w, "outcome", wl_outcome_name(res->outcome));
-	wl_jw_strn(w, "model", ctx->ask.model.p, ctx->ask.model.len);
+	line_text(w, ctx, "model", ctx->ask.model);
 	if (res->provider[0] != '\0')
 		wl_jw_str(w, "provider", res->provider);
 	if (res->upstream_http != 0)
@@ -474,7 +490,8 @@ line_members(struct wl_jw *w, const struct wl_ctx *ctx, int status, int64_t us)
 		wl_jw_str(w, "key", ctx->auth->key_prefix);
 	}
 	if (r->client_request_id != NULL)
-		wl_jw_str(w, "client_request_id", r->client_request_id);
+		line_text(w, ctx, "client_request_id",
+		    wl_str_of(r->client_request_id));
 	if (ctx->begun)
 		line_call(w, ctx);
 	if (ctx->resp.gone)

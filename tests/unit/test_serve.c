@@ -760,7 +760,7 @@ lines_fn(void)
 	act = FAIL;
 	ask("POST", "/v1/chat/completions?secret=1");
 	keyed();
-	with("HTTP_X_REQUEST_ID", "mine");
+	with("HTTP_X_REQUEST_ID", "mine ann@example.org");
 	CU_ASSERT_EQUAL(go(CHAT), 504);
 	text = wl_tmp_read(log_path, &len);
 	CU_ASSERT_PTR_NOT_NULL(text);
@@ -768,7 +768,8 @@ lines_fn(void)
 		return;
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "\"path\":\"/v1/chat/completions\""
 	    ",\"status\":504"));
-	CU_ASSERT_PTR_NOT_NULL(strstr(text, "\"client_request_id\":\"mine\""));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "\"client_request_id\":"
+	    "\"mine [REDACTED_EMAIL]\""));
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "\"project\":\"p1\""));
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, prefix));
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "\"outcome\":\"upstream_failed\""));
