@@ -1,5 +1,5 @@
 """What recording the calls costs afterwards: the consumer, and PostgreSQL, for
-each call that the measurements before have left in the journal."""
+each of some seconds of calls."""
 
 from __future__ import annotations
 
