@@ -136,8 +136,8 @@ async def _read(call: Call, reader: asyncio.StreamReader) -> None:
         call.whole = call.done
 
 
-async def perform(port: int, call: Call, start: asyncio.Event | None = None) -> Call:
-    """Make CALL; with START the connection is opened before, the call after."""
+async def perform(port: int, call: Call, start: asyncio.Barrier | None = None) -> Call:
+    """Make CALL; with START connections are opened before, calls made after."""
     writer = None
     call.began = time.monotonic()
     try:
@@ -160,25 +160,14 @@ async def perform(port: int, call: Call, start: asyncio.Event | None = None) -> 
 
 
 async def _volley(port: int, calls: list[Call]) -> None:
-    start = asyncio.Event()
-    tasks = [asyncio.create_task(perform(port, c, start)) for c in calls]
-    await asyncio.sleep(0.2 + len(calls) / 5000)
-    start.set()
-    await asyncio.gather(*tasks)
+    start = asyncio.Barrier(len(calls))
+    await asyncio.gather(*(perform(port, c, start) for c in calls))
 
 
 def volley(port: int, calls: list[Call]) -> list[Call]:
     """All CALLS at one moment."""
     asyncio.run(_volley(port, calls))
     return calls
-
-
-def volleys(shots: list[tuple[int, list[Call]]]) -> None:
-    """Several volleys at one moment, each through a port of its own."""
-    async def all_of_them() -> None:
-        await asyncio.gather(*(_volley(p, c) for p, c in shots))
-
-    asyncio.run(all_of_them())
 
 
 class Traffic:
@@ -199,8 +188,8 @@ class Traffic:
     def make(self, rng: random.Random) -> Call:
         project, key = rng.choice(self.keys)
         stream = rng.random() < 0.5
-        words = {"tokens": rng.randint(4, 24), "latency": rng.randint(0, 80),
-                 "per_token": rng.randint(20, 80) if stream else rng.randint(5, 40),
+        words = {"tokens": rng.randint(4, 20), "latency": rng.randint(0, 80),
+                 "per_token": rng.randint(20, 60) if stream else rng.randint(5, 40),
                  **self.words}
         return Call(project, key, stream, f"id=c{next(self.count)} "
                     + " ".join(f"{k}={v}" for k, v in words.items()))

@@ -20,9 +20,13 @@ from typing import ClassVar
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "e2e"))
-from stack import PREFIX, Clock, Daemon, Stack, Stores, ids, shell, wait_for  # noqa: F401
+import stack as whole
+from stack import PREFIX, Clock, Stack, ids, shell, wait_for
 
 LONG = os.environ.get("WL_LONG") == "yes"
+# other servers than the machine's: a folder, a program called redis-server
+PG_BIN = os.environ.get("WL_PG_BIN")
+REDIS_SERVER = os.environ.get("WL_REDIS_SERVER")
 ROUNDS = int(os.environ.get("WL_ROUNDS", "20" if LONG else "1"))
 
 
@@ -41,6 +45,19 @@ def rounds(test):
                 test(self, random.Random(seed))
 
     return run
+
+
+class Stores(whole.Stores):
+    """The stores, with the servers that were asked for."""
+
+    def start(self) -> Stores:
+        # what runs already is not started by others
+        if REDIS_SERVER:
+            redis_start(self)
+        if PG_BIN:
+            postgres_start(self)
+        super().start()
+        return self
 
 
 class Site(unittest.TestCase):
@@ -119,7 +136,18 @@ def redis_kill(stores: Stores) -> None:
 
 
 def redis_start(stores: Stores) -> None:
-    shell("wl_redis_start", str(stores.dir))
+    if not REDIS_SERVER:
+        shell("wl_redis_start", str(stores.dir))
+    elif stores.redis("PING") != "PONG":
+        d = stores.dir
+        stores.folder.make("redis")
+        subprocess.run(
+            [REDIS_SERVER, "--port", "0", "--unixsocket", f"{d}/run/redis.sock",
+             "--unixsocketperm", "700", "--dir", f"{d}/redis", "--appendonly", "yes",
+             "--maxmemory-policy", "noeviction", "--daemonize", "yes",
+             "--pidfile", f"{d}/run/redis.pid", "--logfile", f"{d}/log/redis.log"],
+            check=True, stdout=subprocess.DEVNULL, timeout=20, **ids())
+        wait_for(lambda: stores.redis("PING") == "PONG")
 
 
 def postgres_kill(stores: Stores) -> None:
@@ -128,7 +156,24 @@ def postgres_kill(stores: Stores) -> None:
 
 
 def postgres_start(stores: Stores) -> None:
-    shell("wl_postgres_start", str(stores.dir), "fast")
+    if not PG_BIN:
+        shell("wl_postgres_start", str(stores.dir), "fast")
+        return
+    d = stores.dir
+
+    def tool(name: str, *args: str) -> int:
+        # the server that is started keeps its output open
+        with open(d / "log/pg_ctl.log", "ab") as log:
+            return subprocess.run([f"{PG_BIN}/{name}", "-D", f"{d}/pg", *args], check=False,
+                                  stdout=log, stderr=log, timeout=90, **ids()).returncode
+
+    if not (d / "pg/PG_VERSION").exists():
+        tool("initdb", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8")
+    if tool("pg_ctl", "status") != 0 and tool(
+            "pg_ctl", "-l", f"{d}/log/postgresql.log", "-w", "-t", "60", "-o",
+            f"-c listen_addresses='' -c unix_socket_directories={d}/run -c fsync=off"
+            " -c timezone=UTC -c max_connections=300", "start") != 0:
+        raise AssertionError((d / "log/pg_ctl.log").read_text()[-2000:])
 
 
 @contextlib.contextmanager
