@@ -89,6 +89,7 @@ wl_web_httpd() {
 	PidFile $d.d/pid
 	ErrorLog $d.d/error.log
 	TypesConfig /etc/mime.types
+	TraceEnable off
 	ThreadsPerChild 64
 	MaxRequestWorkers 1024
 	ServerLimit 16

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.client
+import itertools
 import json
 import mmap
 import os
@@ -39,6 +40,10 @@ PRICES = {MODEL: (150_000_000, 75_000_000, 600_000_000),
           "gpt-3.5-turbo-instruct": (1_500_000_000, 1_500_000_000, 2_000_000_000),
           "text-embedding-3-small": (20_000_000, 20_000_000, 0)}
 BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
+
+
+# free ports come again
+serial = itertools.count()
 
 
 def free_port() -> int:
@@ -392,7 +397,7 @@ class Stack:
             self.log = Path(self.conf_changes["log_file"])
             self.sock = self.dir / f"run/f{n}.sock"
             self.fake = FakeLLM(self.folder, *fake)
-            self.provider = f"sandbox{n}"
+            self.provider = f"sandbox{n}_{next(serial)}"
             self.stores.provider(self.provider, self.fake.base)
             self.processes = processes
             self.workers = None

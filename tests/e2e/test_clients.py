@@ -4,6 +4,7 @@ changed, behind every web server."""
 import base64
 import json
 import os
+import socket
 import struct
 import subprocess
 import time
@@ -214,6 +215,21 @@ class Clients(GateCase):
         self.assertNotIn("x-should-retry", e.response.headers)
         self.assertEqual(len(sent), 11)
 
+    def test_waits_for_the_minute(self):
+        """The library's own retry comes when the minute has ended, as it was told."""
+        if self.gate.workers is None:
+            return          # their clock is the web server's
+        self.clock.minute(57)
+        _, key = self.gate.project("free")
+        sent = []
+        ai = self.client(key, retries=1, sent=sent)
+        for _ in range(10):
+            ai.chat.completions.create(model=MODEL, messages=SAY)
+        self.assertEqual(len(sent), 10)
+        minute = self.clock.now() // 60
+        ai.chat.completions.create(model=MODEL, messages=SAY)
+        self.assertEqual((len(sent), self.clock.now() // 60), (12, minute + 1))
+
     def test_quota_error(self):
         """The library does not try again what only a new month helps."""
         _, key = self.gate.project(self.gate.stores.plan("clients0", month=0))
@@ -312,6 +328,32 @@ class Clients(GateCase):
         record = self.ended("client_gone", 6, id="gone")
         self.assertLess(record["end_us"] / 1e6 - left, 1.0 if at_once else 2.5)
 
+    def test_client_gone_unstreamed(self):
+        """Cancelled at once, or run to its end where the server hides it; one row.
+
+        lighttpd does not always watch a client that it has nothing for yet."""
+        project, key = self.gate.project("clients")
+        body = json.dumps({"model": MODEL, "messages": say("latency=1500 id=quiet")}).encode()
+        with socket.create_connection(("127.0.0.1", self.gate.web.port), 5) as s:
+            s.sendall(head("POST", "/v1/chat/completions", [
+                ("Authorization", f"Bearer {key}"), ("Content-Type", "application/json"),
+                ("Content-Length", str(len(body)))]) + body)
+            wait_for(lambda: json.loads(self.gate.fake.call(
+                "GET", "/_fake/stats"))["active"] > 0, 5, 0.02)
+        left = time.time()
+        record = wait_for(lambda: [x for x in self.gate.fake.ledger() if x["id"] == "quiet"],
+                          5, 0.02)[0]
+        row = self.gate.recorded(project)[0]
+        if self.mount == "nginx" or record["end"] == "client_gone":
+            self.assertEqual((record["end"], row["status"], row["http_status"]),
+                             ("client_gone", "client_closed", 499))
+            self.assertLess(record["end_us"] / 1e6 - left, 1.0)
+        else:
+            self.assertEqual(record["end"], "complete")
+            self.assertIn(row["status"], ("success", "client_closed"))
+            self.assertEqual(row["output_tokens"], record["completion_tokens"])
+        self.assertTrue(row["counts_for_month"])
+
     def test_heartbeat(self):
         """Comments keep a silent stream alive, and its headers leave early."""
         c, r = self.gate.stream(self.key, "Hello. [[ttft=2500 tokens=2]]")
@@ -358,6 +400,9 @@ def load_tests(loader, _tests, _pattern):
     for mount in os.environ.get("WL_MOUNTS", " ".join(MOUNTS)).split():
         suite.addTests(loader.loadTestsFromTestCase(
             type(f"Clients_{mount}", (Clients,), {"mount": mount})))
+    # below a prefix of the site
+    below = type("Clients_prefix", (Clients,), {"mount": "nginx", "base": "/llm"})
+    suite.addTests(below(f"test_{x}") for x in ("chat", "stream", "not_found_error", "recorded"))
     return suite
 
 

@@ -100,8 +100,7 @@ class WebServers(unittest.TestCase):
             (".conf", "server.max-request-size = 32768", "server.max-request-size = 1")),
         "lighttpd idle": (
             "lighttpd", "silence", "fail", "server.max-write-idle = 3600",
-            (".conf", "server.stream-response-body",
-             "server.max-write-idle = 3\nserver.stream-response-body")),
+            (".conf", "server.max-write-idle = 3600", "server.max-write-idle = 3")),
         "lighttpd backend idle": (
             "lighttpd", "silence", "fail", '"read-timeout"',
             (".conf", '"check-local"', '"read-timeout" => 2,\n"check-local"')),

@@ -9,7 +9,7 @@ import time
 import unittest
 
 from gate import LONG, GateCase, head, raw, status_of
-from stack import MODEL, new_key
+from stack import MODEL, MOUNTS, new_key
 
 CHAT = {"model": MODEL, "messages": [{"role": "user", "content": "Say hello."}]}
 MB = 1 << 20
@@ -170,8 +170,10 @@ class Requests(Case):
                         [("Content-Length", "99999999999999999999")],
                         [("Transfer-Encoding", "gzip")]):
             status, reply = self.say("POST", "/v1/chat/completions", *self.lines(*headers),
-                                     ("Connection", "close"), body=body)
-            self.assertIn(status, (400, 411, 413, 501), (headers, reply[:200]))
+                                     ("Connection", "close"), body=body + b"\r\n\r\n")
+            # mod_fcgid takes the length where both are told
+            self.assertIn(status, (400, 411, 413, 501) if self.mount != "fcgid"
+                          or len(headers) == 1 else (200, 400), (headers, reply[:200]))
         self.alive()
 
     def test_headers(self):
@@ -218,7 +220,8 @@ class Requests(Case):
                      "/v1/%252e%252e/usage", "/v1/\\usage"):
             with self.subTest(path=path[:60]):
                 status, reply = self.say("GET", path, key)
-                self.assertIn(status, (200, 301, 400, 404, 414), reply[:200])
+                # 403: Apache, of names that no file can have
+                self.assertIn(status, (200, 301, 400, 403, 404, 414), reply[:200])
                 self.assertNotIn(b"X-Injected", reply)
                 self.assertNotIn(b"root:", reply)
         # no trick reaches what is closed
@@ -258,7 +261,6 @@ class Requests(Case):
 class Slow(Case):
     """Clients that send or read slowly, or leave, beside one that does not."""
 
-    mount = "nginx"
     conf = {**Case.conf, "heartbeat": "500ms"}
 
     def trickle(self, port: int, sockets: list, stop: threading.Event) -> None:
@@ -330,19 +332,15 @@ class Slow(Case):
         self.alive()
 
 
-class SlowLighttpd(Slow):
-    mount = "lighttpd"
+def load_tests(loader, _tests, _pattern):
+    suite = unittest.TestSuite()
+    for test, mounts in ((Requests, MOUNTS), (Slow, ["nginx", "lighttpd", "apache"]),
+                         (Bodies, MOUNTS if LONG else ["nginx", "lighttpd", "fcgid", "cgi"])):
+        for mount in mounts:
+            suite.addTests(loader.loadTestsFromTestCase(
+                type(f"{test.__name__}_{mount}", (test,), {"mount": mount})))
+    return suite
 
-
-class SlowApache(Slow):
-    mount = "apache"
-
-
-class BodiesLighttpd(Bodies):
-    mount = "lighttpd"
-
-
-del Case
 
 if __name__ == "__main__":
     unittest.main()

@@ -86,7 +86,7 @@ EARLY = [
 LATE = [
     ("fault=reset_mid", UE, "error"), ("fault=eof_cut", UE + UI, "error"),
     ("fault=eof_mid", UE + UI, "error"), ("fault=malformed_json", UI, "error"),
-    ("fault=stall_mid", UT, "timeout"), ("fault=slow_bytes gap=100", UT, "timeout"),
+    ("fault=stall_mid", UT, "timeout"),
 ]
 
 
@@ -137,6 +137,15 @@ class Faults(Case):
                                  (outcome, 200, wrong[0]["code"], True))
                 self.assertIn(row["usage_source"], ("partial", "provider"))
                 wait_for(lambda: self.counted(self.key) == (1, 1) or None, 2)
+
+    def test_event_never_complete(self):
+        """Of an event that trickles in nothing is passed on, and nothing counts."""
+        r = self.gate.chat(self.key, "x [[fault=slow_bytes gap=100]]", stream=True)
+        got = data_of(r.body)
+        self.assertEqual([x["error"]["code"] for x in got], UT)
+        row = self.row(r)
+        self.assertEqual((row["status"], row["error_code"], row["counts_for_month"]),
+                         ("timeout", UT[0], False))
 
     def test_error_in_stream(self):
         """The provider's own error event passes, and is the end."""
