@@ -48,8 +48,9 @@ def measure(rig: Rig, c: int, rounds: int, seconds: float) -> dict:
     """Medians over ROUNDS of each target, and of what lies between two of them
     within one round."""
     runs: dict[str, list[dict]] = {t: [] for t in TARGETS}
-    for t in TARGETS:
-        wrk(rig, t, c, 1)
+    if c == 1:
+        for t in TARGETS:       # what each needs once
+            wrk(rig, t, c, 1)
     for i in range(rounds):
         # each round begins with another one
         for t in TARGETS[i % len(TARGETS):] + TARGETS[:i % len(TARGETS)]:
