@@ -1,6 +1,11 @@
 EXTRA_DIST += docs/ARCHITECTURE.md docs/CONFIGURATION.md docs/DEPENDENCIES.md docs/FAKE_LLM.md \
 	docs/RATE_LIMITING.md docs/SELF_HOSTING.md docs/STYLE.md
-dist_man_MANS += docs/man/watchllm.conf.5 docs/man/watchllm.fcgi.8
+dist_man_MANS += \
+	docs/man/watchllm.1 \
+	docs/man/watchllm.conf.5 \
+	docs/man/watchllm-consumer.8 \
+	docs/man/watchllm.fcgi.8 \
+	docs/man/watchllm-rollup.8
 EXTRA_DIST += docs/ERRORS.md
 EXTRA_DIST += docs/JOURNAL.md
 EXTRA_DIST += docs/API.md docs/api.py docs/openapi.yaml

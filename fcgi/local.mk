@@ -5,6 +5,7 @@ libwlfcgi_a_SOURCES = \
 	fcgi/h_chat.c fcgi/h_chat.h \
 	fcgi/h_health.c fcgi/h_health.h \
 	fcgi/h_health_detailed.c \
+	fcgi/h_health_stream.c \
 	fcgi/h_prometheus.c fcgi/h_prometheus.h \
 	fcgi/h_usage.c fcgi/h_usage.h \
 	fcgi/io_cgi.c fcgi/io_cgi.h \
@@ -24,7 +25,40 @@ cgibin_PROGRAMS += watchllm.fcgi
 watchllm_fcgi_SOURCES = fcgi/watchllm_fcgi.c
 watchllm_fcgi_LDADD = libwlfcgi.a $(WL_LIBS) $(FCGI_LIBS)
 
-include $(srcdir)/fcgi/cli.mk
-include $(srcdir)/fcgi/consumer.mk
-include $(srcdir)/fcgi/rollup.mk
-include $(srcdir)/fcgi/doctor.mk
+# the operator's command line: a command is a cmd_*.c
+bin_PROGRAMS += watchllm
+watchllm_SOURCES = \
+	fcgi/ask.c fcgi/ask.h \
+	fcgi/cli.c fcgi/cli.h \
+	fcgi/cmd.h \
+	fcgi/cmd_audit.c \
+	fcgi/cmd_dead_letter.c \
+	fcgi/cmd_doctor.c \
+	fcgi/cmd_key.c \
+	fcgi/cmd_migrate.c \
+	fcgi/cmd_plan.c \
+	fcgi/cmd_prices.c \
+	fcgi/cmd_project.c \
+	fcgi/cmd_provider.c \
+	fcgi/cmd_provider_key.c \
+	fcgi/cmd_usage.c \
+	fcgi/cmd_verify.c \
+	fcgi/doctor.c fcgi/doctor.h \
+	fcgi/doctor_clock.c fcgi/doctor_clock.h \
+	fcgi/doctor_conf.c \
+	fcgi/doctor_data.c \
+	fcgi/doctor_db.c \
+	fcgi/doctor_redis.c \
+	fcgi/doctor_spool.c \
+	fcgi/doctor_stream.c fcgi/doctor_stream.h \
+	fcgi/doctor_web.c \
+	fcgi/key_arg.c fcgi/key_arg.h \
+	fcgi/out.c fcgi/out.h \
+	fcgi/watchllm.c
+watchllm_LDADD = libwlfcgi.a $(WL_LIBS)
+
+pkglibexec_PROGRAMS += watchllm-consumer watchllm-rollup
+watchllm_consumer_SOURCES = fcgi/watchllm_consumer.c
+watchllm_consumer_LDADD = libwlfcgi.a $(WL_LIBS)
+watchllm_rollup_SOURCES = fcgi/watchllm_rollup.c
+watchllm_rollup_LDADD = libwlfcgi.a $(WL_LIBS)

@@ -14,6 +14,8 @@ libwatchllm_a_SOURCES += \
 	lib/base/money.c lib/base/money.h \
 	lib/base/num.c lib/base/num.h \
 	lib/base/rand.c lib/base/rand.h \
+	lib/base/re.c lib/base/re.h lib/base/re_priv.h \
+	lib/base/re_parse.c \
 	lib/base/secret.c lib/base/secret.h \
 	lib/base/str.c lib/base/str.h \
 	lib/base/utf8.c lib/base/utf8.h

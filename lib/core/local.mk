@@ -1,8 +1,16 @@
 libwatchllm_a_SOURCES += \
 	lib/core/address.c lib/core/address.h \
+	lib/core/admin.c lib/core/admin.h \
 	lib/core/auth.c lib/core/auth.h \
 	lib/core/call.c lib/core/call.h \
 	lib/core/catalog.c lib/core/catalog.h \
+	lib/core/dead.c lib/core/dead.h \
+	lib/core/drain.c lib/core/drain.h lib/core/drain_priv.h \
+	lib/core/drain_batch.c \
+	lib/core/drain_fixup.c \
+	lib/core/drain_lost.c \
+	lib/core/drain_row.c lib/core/drain_row.h \
+	lib/core/drain_spool.c \
 	lib/core/event.c lib/core/event.h \
 	lib/core/key.c lib/core/key.h \
 	lib/core/limit.c lib/core/limit.h \
@@ -10,9 +18,15 @@ libwatchllm_a_SOURCES += \
 	lib/core/model.c lib/core/model.h \
 	lib/core/once.c lib/core/once.h \
 	lib/core/price.c lib/core/price.h \
+	lib/core/price_import.c lib/core/price_import.h \
+	lib/core/promise.c lib/core/promise.h \
 	lib/core/provider.h lib/core/provider_openai.c \
 	lib/core/provider_error.c lib/core/provider_error.h \
 	lib/core/redact.c lib/core/redact.h \
+	lib/core/redact_rules.c lib/core/redact_rules.h \
+	lib/core/rollup.c lib/core/rollup.h \
 	lib/core/stream.c lib/core/stream.h \
 	lib/core/upstream.c lib/core/upstream.h \
-	lib/core/usage.c lib/core/usage.h
+	lib/core/usage.c lib/core/usage.h \
+	lib/core/vault.c lib/core/vault.h \
+	lib/core/webserver.c lib/core/webserver.h

@@ -1,8 +1,25 @@
 libwatchllm_a_SOURCES += \
+	lib/store/counter.c \
 	lib/store/counter.h \
+	lib/store/counter_fixup.c \
+	lib/store/counter_keys.c lib/store/counter_keys.h \
+	lib/store/counter_pg.c \
+	lib/store/counter_priv.h \
+	lib/store/counter_redis.c \
 	lib/store/db.h \
+	lib/store/db_admin.c lib/store/db_admin.h lib/store/db_admin_priv.h \
+	lib/store/db_admin_list.c \
+	lib/store/db_admin_provider.c \
 	lib/store/db_auth.c \
+	lib/store/db_doctor.c lib/store/db_doctor.h \
+	lib/store/db_drain.c lib/store/db_drain.h \
+	lib/store/db_health.c lib/store/db_health.h \
+	lib/store/db_migrate.c \
+	lib/store/db_migrate.h \
+	lib/store/db_price.c lib/store/db_price.h \
 	lib/store/db_provider.c \
+	lib/store/db_redaction.c lib/store/db_redaction.h \
+	lib/store/db_rollup.c lib/store/db_rollup.h \
 	lib/store/db_usage.c \
 	lib/store/pg.c lib/store/pg.h lib/store/pg_priv.h \
 	lib/store/pg_connect.c \
@@ -11,16 +28,7 @@ libwatchllm_a_SOURCES += \
 	lib/store/redis_script.c \
 	lib/store/resolve.c lib/store/resolve.h \
 	lib/store/rows.c \
-	lib/store/stmts.h \
-	lib/store/counter.c \
-	lib/store/counter_fixup.c \
-	lib/store/counter_keys.c lib/store/counter_keys.h \
-	lib/store/counter_pg.c \
-	lib/store/counter_priv.h \
-	lib/store/counter_redis.c \
-	lib/store/db_health.c lib/store/db_health.h \
-	lib/store/db_migrate.c \
-	lib/store/db_migrate.h \
 	lib/store/scripts.c \
 	lib/store/scripts.h \
-	lib/store/stmts.c
+	lib/store/stmts.c \
+	lib/store/stmts.h

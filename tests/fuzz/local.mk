@@ -75,6 +75,10 @@ FUZZ_CORPUS = \
 	tests/fuzz/corpus/conf/typical \
 	tests/fuzz/corpus/conf/unknown \
 	tests/fuzz/corpus/conf/words \
+	tests/fuzz/corpus/guard_url/ipv6 \
+	tests/fuzz/corpus/guard_url/odd_ipv4 \
+	tests/fuzz/corpus/guard_url/plain \
+	tests/fuzz/corpus/guard_url/user \
 	tests/fuzz/corpus/journal/empty \
 	tests/fuzz/corpus/journal/flipped \
 	tests/fuzz/corpus/journal/huge \
@@ -111,10 +115,19 @@ FUZZ_CORPUS = \
 	tests/fuzz/corpus/percent/space \
 	tests/fuzz/corpus/percent/twice \
 	tests/fuzz/corpus/percent/utf8 \
-	tests/fuzz/corpus/guard_url/ipv6 \
-	tests/fuzz/corpus/guard_url/odd_ipv4 \
-	tests/fuzz/corpus/guard_url/plain \
-	tests/fuzz/corpus/guard_url/user \
+	tests/fuzz/corpus/price_import/csv \
+	tests/fuzz/corpus/price_import/csv_open_quote \
+	tests/fuzz/corpus/price_import/csv_quotes \
+	tests/fuzz/corpus/price_import/csv_twice \
+	tests/fuzz/corpus/price_import/litellm \
+	tests/fuzz/corpus/price_import/litellm_huge \
+	tests/fuzz/corpus/price_import/litellm_odd \
+	tests/fuzz/corpus/re/icase \
+	tests/fuzz/corpus/re/large \
+	tests/fuzz/corpus/re/lists \
+	tests/fuzz/corpus/re/nested \
+	tests/fuzz/corpus/re/odd \
+	tests/fuzz/corpus/re/typical \
 	tests/fuzz/corpus/record/huge \
 	tests/fuzz/corpus/record/padded_end \
 	tests/fuzz/corpus/record/pipelined \

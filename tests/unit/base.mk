@@ -16,6 +16,7 @@ UNIT_TESTS += \
 	tests/unit/test_num \
 	tests/unit/test_oom \
 	tests/unit/test_rand \
+	tests/unit/test_re \
 	tests/unit/test_secret \
 	tests/unit/test_str \
 	tests/unit/test_utf8

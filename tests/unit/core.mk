@@ -1,10 +1,17 @@
 UNIT_TESTS += \
+	tests/unit/test_admin \
 	tests/unit/test_call \
+	tests/unit/test_drain_row \
 	tests/unit/test_event \
 	tests/unit/test_memo \
 	tests/unit/test_model \
 	tests/unit/test_price \
+	tests/unit/test_price_import \
+	tests/unit/test_promise \
 	tests/unit/test_provider_openai \
 	tests/unit/test_redact \
+	tests/unit/test_redact_rules \
 	tests/unit/test_stream \
-	tests/unit/test_upstream
+	tests/unit/test_upstream \
+	tests/unit/test_vault \
+	tests/unit/test_webserver

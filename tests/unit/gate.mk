@@ -4,10 +4,12 @@ UNIT_TESTS += \
 	tests/unit/test_key \
 	tests/unit/test_limit \
 	tests/unit/test_operator \
+	tests/unit/test_out \
 	tests/unit/test_prom \
 	tests/unit/test_routes \
 	tests/unit/test_serve \
 	tests/unit/test_usage
+tests_unit_test_out_SOURCES = tests/unit/test_out.c fcgi/out.c
 tests_unit_test_operator_LDADD = libwlfcgi.a $(WL_TEST_LIBS)
 tests_unit_test_prom_LDADD = libwlfcgi.a $(WL_TEST_LIBS)
 tests_unit_test_routes_LDADD = libwlfcgi.a $(WL_TEST_LIBS)

@@ -11,6 +11,7 @@ UNIT_TESTS += \
 	tests/unit/test_record \
 	tests/unit/test_req \
 	tests/unit/test_resp \
+	tests/unit/test_site \
 	tests/unit/test_sse \
 	tests/unit/test_worker
 
