@@ -8,6 +8,7 @@ WL_SOURCE (the source tree, for conf/ and sql/)."""
 
 from __future__ import annotations
 
+import atexit
 import base64
 import contextlib
 import http.client
@@ -287,7 +288,9 @@ class Clock:
 
 
 class Daemon:
-    """A child process that is ended with the test."""
+    """A child process that is ended with the test, and at the latest with us."""
+
+    running: list[Daemon] = []
 
     def __init__(self, args: list[str], log: Path, env: dict | None = None,
                  **kw) -> None:
@@ -297,6 +300,7 @@ class Daemon:
             args, stdin=kw.pop("stdin", subprocess.DEVNULL), stdout=self.log,
             stderr=self.log, env={**os.environ, **(env or {})},
             start_new_session=True, **ids(), **kw)
+        Daemon.running.append(self)
 
     @property
     def pid(self) -> int:
@@ -318,7 +322,22 @@ class Daemon:
             os.killpg(self.proc.pid, signal.SIGKILL)
         self.proc.wait(10)
         self.log.close()
+        if self in Daemon.running:
+            Daemon.running.remove(self)
         return self.proc.returncode
+
+
+@atexit.register
+def end_all() -> None:
+    """End what a test that was broken off has left."""
+    for daemon in list(Daemon.running):
+        with contextlib.suppress(Exception):
+            daemon.stop(2)
+
+
+# as Ctrl-C does: unittest lets that through
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 class FakeLLM:
