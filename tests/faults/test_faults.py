@@ -409,6 +409,9 @@ class Spool(Attacked):
                 lost, size = self.spoil(rng, rng.choice(own), how)
                 spoiled.update(lost)
                 sizes.append(size)
+            restart_consumer(self.stack, {"WATCHLLM_CRASH_AT": "drain_after_quarantine"})
+            wait_for(lambda: self.stack.consumer.proc.poll() is not None, 10)
+            self.assertEqual(self.stack.consumer.proc.returncode, -signal.SIGKILL)
             restart_consumer(self.stack)
 
         self.attack(rng, harm, spoiled=spoiled, dead_letters=len(hows),
