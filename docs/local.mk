@@ -1,5 +1,5 @@
 EXTRA_DIST += docs/ARCHITECTURE.md docs/CONFIGURATION.md docs/DEPENDENCIES.md docs/FAKE_LLM.md \
-	docs/RATE_LIMITING.md docs/SELF_HOSTING.md docs/STYLE.md
+	docs/RATE_LIMITING.md docs/RELIABILITY.md docs/SELF_HOSTING.md docs/STYLE.md
 dist_man_MANS += \
 	docs/man/watchllm.1 \
 	docs/man/watchllm.conf.5 \
