@@ -132,9 +132,16 @@ wl_postgres_start() {
 
 # wl_postgres_stop DIR [MODE]
 wl_postgres_stop() {
-	local bin
+	local bin pid
 	bin=$(wl_pg_bin) || return 0
 	[ -s "$1/pg/postmaster.pid" ] || return 0
+	read -r pid <"$1/pg/postmaster.pid"
+	# stopped ones, as a test that was killed leaves them, do not hear
+	if [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = postgres ]; then
+		# shellcheck disable=SC2046
+		kill -CONT "$pid" \
+		    $(cat "/proc/$pid/task/$pid/children" 2>/dev/null) 2>/dev/null
+	fi
 	wl_as "$bin/pg_ctl" -D "$1/pg" -m "${2:-fast}" -w -t 30 stop >/dev/null 2>&1
 }
 
