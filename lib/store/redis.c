@@ -92,11 +92,21 @@ lost(const char *why)
 		    sizeof(rd.why));
 }
 
+/*
+ * Send what is queued.  All of it is under way from now on, also what was
+ * queued in this turn: its replies may be read before the turn ends.  The
+ * time allowed begins, whether or not the socket takes everything.
+ */
 static int
 write_out(void)
 {
+	int64_t deadline = wl_mono_fresh() + rd.timeout;
+	struct wl_redis_slot *s;
 	ssize_t n;
 
+	for (s = rd.unflushed; s != NULL; s = s->next)
+		s->deadline = deadline;
+	rd.unflushed = NULL;
 	while (rd.out.len > 0) {
 		n = send(rd.ctx->fd, rd.out.p, rd.out.len, MSG_NOSIGNAL);
 		if (n == -1 && errno == EINTR)
@@ -114,22 +124,16 @@ write_out(void)
 }
 
 /*
- * At the end of a turn: send what was queued in it.  The time allowed begins
- * now, whether or not the socket takes all of it.
+ * At the end of a turn: send what was queued in it.
  */
 static void
 flush(void *arg)
 {
-	int64_t deadline = wl_mono_fresh() + rd.timeout;
-	struct wl_redis_slot *s;
 	bool idle = rd.first == rd.unflushed;
 
 	(void)arg;
 	if (rd.ctx == NULL || rd.unflushed == NULL)
 		return;
-	for (s = rd.unflushed; s != NULL; s = s->next)
-		s->deadline = deadline;
-	rd.unflushed = NULL;
 	write_out();
 	/* the owner sleeps without a deadline while nothing is under way */
 	if (idle || rd.blocked || rd.why[0] != '\0')

@@ -199,6 +199,58 @@ test_order(void)
 	with_server(order, plain);
 }
 
+#define WORD	3000
+
+/*
+ * The same with long words, so that the socket is full, and what is queued
+ * behind that leaves before the end of its turn.
+ */
+static void
+echo_long(void *arg)
+{
+	char *mine = malloc(WORD);
+	struct wl_err ee;
+	const char *argv[] = { "ECHO", mine };
+	struct wl_reply *r;
+	int i, j;
+
+	for (i = 0; i < 60; i++) {
+		snprintf(mine, WORD, "%d/%d %02900d", (int)(intptr_t)arg, i,
+		    0);
+		r = wl_redis_call(stores_arena(), 2, argv, NULL, &ee);
+		if (r == NULL || !is(r, mine))
+			wrong++;
+		/* go on in the next turn, before the connection's owner */
+		for (j = 0; j < 8 + i % 8; j++)
+			wl_co_yield();
+	}
+	free(mine);
+}
+
+static void
+burst(void)
+{
+	intptr_t i;
+
+	CU_ASSERT_PTR_NOT_NULL(call("PING", NULL, NULL));
+	wrong = 0;
+	for (i = 0; i < 300; i++)
+		stores_spawn(echo_long, (void *)i);
+	CU_ASSERT_TRUE(stores_join(20000));
+	CU_ASSERT_EQUAL(wrong, 0);
+	check_lines(0, 0);
+}
+
+static void
+test_burst(void)
+{
+	struct wl_conf saved = stores_conf;
+
+	stores_conf.redis_timeout = 3000;
+	with_server(burst, plain);
+	stores_conf = saved;
+}
+
 /*
  * A mebibyte in and out, more than the socket takes at once.
  */
@@ -705,6 +757,7 @@ main(void)
 	static const struct wl_test tests[] = {
 		{ "replies of every kind", test_replies },
 		{ "each reply goes to its caller", test_order },
+		{ "more at once than the socket takes", test_burst },
 		{ "large values", test_large },
 		{ "scripts by their SHA-1", test_scripts },
 		{ "a server that is stopped", test_stopped },
