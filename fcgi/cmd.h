@@ -5,6 +5,8 @@
 #ifndef WL_FCGI_CMD_H
 #define WL_FCGI_CMD_H
 
+#include "lib/store/db_admin.h"
+
 struct wl_auth;
 struct wl_cli;
 struct wl_err;
@@ -58,6 +60,13 @@ void wl_cmd_key_print(struct wl_cli *cli, const char *key,
     const struct wl_rows *rows);
 void wl_cmd_provider_key_print(struct wl_cli *cli, const char *key,
     const struct wl_rows *rows);
+
+/*
+ * "NAME list PROJECT": its rows of WHAT, by one of the above.
+ */
+int wl_cmd_list(struct wl_cli *cli, enum wl_db_list what,
+    void (*print)(struct wl_cli *cli, const char *key,
+    const struct wl_rows *rows), int argc, char **argv);
 int wl_cmd_usage_print(struct wl_cli *cli, const char *key,
     const struct wl_auth *auth, struct wl_err *e)
     __attribute__((warn_unused_result));

@@ -117,20 +117,7 @@ create(struct wl_cli *cli, int argc, char **argv)
 static int
 list(struct wl_cli *cli, int argc, char **argv)
 {
-	struct wl_err e = { 0 };
-	struct wl_rows *r;
-	struct wl_admin ad;
-	const char *id;
-
-	if (wl_cli_args(cli, argc, argv, NULL, 1, 1) == -1)
-		return WL_EXIT_MISUSE;
-	id = argv[1];
-	if (wl_cli_admin(cli, &ad, &e) == -1 ||
-	    wl_admin_project_find(&ad, id, &r, &e) == -1 ||
-	    (r = wl_db_admin_list(ad.a, WL_DB_KEYS, &id, &e)) == NULL)
-		return wl_cli_fail(cli, &e);
-	wl_cmd_key_print(cli, NULL, r);
-	return WL_EXIT_OK;
+	return wl_cmd_list(cli, WL_DB_KEYS, wl_cmd_key_print, argc, argv);
 }
 
 static int

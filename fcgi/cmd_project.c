@@ -173,6 +173,26 @@ print_project(struct wl_out *o, const struct wl_rows *r)
 	wl_out_str(o, "window", wl_rows_bool(r, 0, 11) ? "sliding" : "fixed");
 }
 
+int
+wl_cmd_list(struct wl_cli *cli, enum wl_db_list what, void (*print)(struct wl_cli *cli,
+    const char *key, const struct wl_rows *rows), int argc, char **argv)
+{
+	struct wl_err e = { 0 };
+	struct wl_rows *r;
+	struct wl_admin ad;
+	const char *id;
+
+	if (wl_cli_args(cli, argc, argv, NULL, 1, 1) == -1)
+		return WL_EXIT_MISUSE;
+	id = argv[1];
+	if (wl_cli_admin(cli, &ad, &e) == -1 ||
+	    wl_admin_project_find(&ad, id, &r, &e) == -1 ||
+	    (r = wl_db_admin_list(ad.a, what, &id, &e)) == NULL)
+		return wl_cli_fail(cli, &e);
+	print(cli, NULL, r);
+	return WL_EXIT_OK;
+}
+
 static int
 show(struct wl_cli *cli, int argc, char **argv)
 {

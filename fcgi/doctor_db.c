@@ -100,7 +100,7 @@ schema(struct wl_doctor *d)
 {
 	struct wl_err e = { 0 };
 
-	if (wl_migrate_check(d->a, &e) == 0) {
+	if (wl_migrate_check(d->a, WL_ROLE_APP, &e) == 0) {
 		wl_doctor_add(d, AREA, "schema", WL_GRADE_OK, NULL, "%d",
 		    WL_SCHEMA_VERSION);
 		return true;

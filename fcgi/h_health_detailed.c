@@ -152,7 +152,7 @@ probe_postgres(struct probe *p)
 	p->postgres_told = true;
 	p->postgres_off_ms = offset(theirs, before, after);
 	p->schema = OK;
-	if (wl_migrate_check(p->a, &e) == -1) {
+	if (wl_migrate_check(p->a, WL_ROLE_APP, &e) == -1) {
 		tell("schema", &e);
 		p->schema = DOWN;
 	}

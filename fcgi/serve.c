@@ -276,7 +276,7 @@ check_schema(struct wl_ctx *ctx)
 
 	if (schema_known)
 		return 0;
-	if (wl_migrate_check(ctx->arena, &e) == 0) {
+	if (wl_migrate_check(ctx->arena, WL_ROLE_APP, &e) == 0) {
 		schema_known = true;
 		return 0;
 	}

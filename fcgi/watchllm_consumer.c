@@ -22,7 +22,7 @@
 #include "lib/base/rand.h"
 #include "lib/base/wait.h"
 #include "lib/core/drain.h"
-#include "lib/store/db_drain.h"
+#include "lib/store/db_migrate.h"
 #include "lib/store/pg.h"
 #include "lib/store/redis.h"
 
@@ -224,7 +224,7 @@ pass(bool *again, struct wl_err *e)
 	memset(e, 0, sizeof(*e));
 	if (!s.checked) {
 		wl_arena_reset(s.arena);
-		if (wl_db_drain_check(s.arena, e) == -1)
+		if (wl_migrate_check(s.arena, WL_ROLE_DRAIN, e) == -1)
 			return -1;
 		s.checked = true;
 	}

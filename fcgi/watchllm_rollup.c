@@ -160,7 +160,7 @@ run_jobs(struct wl_rollup *r)
 	int status = 0, got;
 	size_t i;
 
-	if (wl_migrate_check(r->arena, &e) == -1 ||
+	if (wl_migrate_check(r->arena, WL_ROLE_ROLLUP, &e) == -1 ||
 	    (got = wl_db_rollup_lock(r->arena, &lock, &e)) == -1)
 		return failed("", &e);
 	if (got == 0) {

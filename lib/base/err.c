@@ -80,6 +80,13 @@ static const struct wl_err_row rows[] = {
 static_assert(sizeof(rows) / sizeof(rows[0]) == WL_CODE_MAX,
     "a row for every code");
 
+int
+wl_err_memory(struct wl_err *e)
+{
+	wl_err_set(e, WL_E_UNAVAILABLE, NULL);
+	return wl_err_detail(e, "out of memory");
+}
+
 const struct wl_err_row *
 wl_err_row(enum wl_code code)
 {

@@ -69,6 +69,11 @@ int wl_err_detail(struct wl_err *e, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
 /*
+ * Memory is out: WL_E_UNAVAILABLE.  Returns -1.
+ */
+int wl_err_memory(struct wl_err *e);
+
+/*
  * The row of CODE: HTTP status, the "code" word, the "type" word, the text.
  */
 struct wl_err_row {

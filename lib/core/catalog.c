@@ -22,12 +22,6 @@
 #define KEYS_MEMORY	((size_t)64 * 1024)
 #define PROJECTS	1024
 
-static int
-no_memory(struct wl_err *e)
-{
-	return wl_err_set(e, WL_E_UNAVAILABLE, NULL);
-}
-
 /* ---- what is common to all ---- */
 
 static void
@@ -49,7 +43,7 @@ fetch_rules(struct wl_catalog *c, struct wl_err *e)
 	if (wl_db_redaction(c->mem, NULL, &rows, &n, e) == -1)
 		return -1;
 	c->redaction = wl_redact_rules_new(rows, n, "");
-	return c->redaction == NULL ? no_memory(e) : 0;
+	return c->redaction == NULL ? wl_err_memory(e) : 0;
 }
 
 static int
@@ -61,9 +55,9 @@ fetch_catalog(struct wl_arena *scratch, const char *key, void **value,
 	(void)scratch;
 	(void)key;
 	if (c == NULL)
-		return no_memory(e);
+		return wl_err_memory(e);
 	if ((c->mem = wl_arena_new(CATALOG_MEMORY)) == NULL) {
-		no_memory(e);
+		wl_err_memory(e);
 	} else if (wl_db_catalog_version(c->mem, &c->version, e) == 0 &&
 	    wl_db_providers(c->mem, &c->providers, &c->nproviders, e) == 0 &&
 	    wl_db_routes(c->mem, &c->routes, &c->nroutes, e) == 0 &&
@@ -119,7 +113,7 @@ fetch_sellers(struct wl_arena *scratch, const char *model, void **value,
 	for (i = 0; i < n; i++)
 		len += strlen(ids[i]) + 1;
 	if ((s = malloc(sizeof(*s) + len)) == NULL)
-		return no_memory(e);
+		return wl_err_memory(e);
 	s->n = n;
 	for (len = 0, i = 0; i < n; i++, len += l) {
 		l = strlen(ids[i]) + 1;
@@ -150,10 +144,10 @@ wl_catalog_sellers(struct wl_arena *a, const char *model, int64_t version,
 	*n = s->n;
 	*ids = wl_arena_alloc(a, (size_t)s->n * sizeof(**ids));
 	if (*ids == NULL)
-		rc = no_memory(e);
+		rc = wl_err_memory(e);
 	for (p = s->ids, i = 0; rc == 0 && i < s->n; i++) {
 		if (((*ids)[i] = wl_arena_strdup(a, p)) == NULL)
-			rc = no_memory(e);
+			rc = wl_err_memory(e);
 		p += strlen(p) + 1;
 	}
 	wl_memo_put(use);
@@ -185,9 +179,9 @@ fetch_keys(struct wl_arena *scratch, const char *project, void **value,
 
 	(void)scratch;
 	if (k == NULL)
-		return no_memory(e);
+		return wl_err_memory(e);
 	if ((k->mem = wl_arena_new(KEYS_MEMORY)) == NULL) {
-		no_memory(e);
+		wl_err_memory(e);
 	} else if (wl_db_provider_keys(k->mem, project, &k->rows, &k->n, e) ==
 	    0) {
 		*value = k;
@@ -235,10 +229,10 @@ wl_catalog_keys(struct wl_arena *a, const char *project, int64_t version,
 	*n = k->n;
 	*rows = wl_arena_alloc(a, (size_t)k->n * sizeof(**rows));
 	if (*rows == NULL)
-		rc = no_memory(e);
+		rc = wl_err_memory(e);
 	for (i = 0; rc == 0 && i < k->n; i++)
 		if (copy_key(a, &k->rows[i], &(*rows)[i]) == -1)
-			rc = no_memory(e);
+			rc = wl_err_memory(e);
 	wl_memo_put(use);
 	return rc;
 }
@@ -268,7 +262,7 @@ fetch_own_rules(struct wl_arena *scratch, const char *project, void **value,
 	if (i == n)
 		return 0;
 	*value = wl_redact_rules_new(rows, n, project);
-	return *value == NULL ? no_memory(e) : 0;
+	return *value == NULL ? wl_err_memory(e) : 0;
 }
 
 static struct wl_memo own_rules = {

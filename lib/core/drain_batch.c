@@ -27,13 +27,6 @@
 /* How a transaction ended; AWAY: try again later. */
 enum outcome { DONE, REFUSED, AWAY };
 
-static int
-no_memory(struct wl_err *e)
-{
-	wl_err_set(e, WL_E_UNAVAILABLE, NULL);
-	return wl_err_detail(e, "out of memory");
-}
-
 /* ---- filling ----------------------------------------------------------- */
 
 int
@@ -46,7 +39,7 @@ wl_drain_batch_add(struct wl_drain *d, struct wl_drain_seg *seg, char kind,
 	if (d->nrec == d->cap) {
 		r = realloc(d->rec, (size_t)cap * sizeof(*r));
 		if (r == NULL)
-			return no_memory(e);
+			return wl_err_memory(e);
 		d->rec = r;
 		d->cap = cap;
 	}
@@ -59,9 +52,9 @@ wl_drain_batch_add(struct wl_drain *d, struct wl_drain_seg *seg, char kind,
 	    &r->why) == 0)
 		wl_buf_add(&d->rows, d->row.p, d->row.len);
 	else if (r->why == NULL)
-		return no_memory(e);
+		return wl_err_memory(e);
 	if (d->rows.failed)
-		return no_memory(e);
+		return wl_err_memory(e);
 	r->len = d->rows.len - r->row;
 	d->nrec++;
 	return 0;
@@ -165,7 +158,7 @@ transact(struct wl_drain *d, int lo, int hi, char state[6], struct wl_err *e)
 	wl_arena_reset(d->scratch);
 	moves = wl_arena_alloc(d->scratch, (size_t)(hi - lo) * sizeof(*moves));
 	if (moves == NULL) {
-		no_memory(e);
+		wl_err_memory(e);
 		return AWAY;
 	}
 	k = moves_of(d, lo, hi, moves);
@@ -375,7 +368,7 @@ close_torn(struct wl_drain *d, struct wl_drain_seg *seg, struct wl_err *e)
 	int rc;
 
 	if (head == NULL)
-		return no_memory(e);
+		return wl_err_memory(e);
 	if (wl_drain_spool_quarantine(d, seg, head, &l.len, &size) == -1)
 		return 0;	/* the segment stays as it is */
 	l.record = head;
@@ -407,7 +400,7 @@ wl_drain_batch_close(struct wl_drain *d, struct wl_drain_seg *seg, int n,
 
 	moves = wl_arena_alloc(d->arena, (size_t)n * sizeof(*moves) + 1);
 	if (moves == NULL)
-		return no_memory(e);
+		return wl_err_memory(e);
 	for (i = 0; i < n; i++) {
 		if (seg[i].closed || !seg[i].ended ||
 		    seg[i].drained != seg[i].end)

@@ -59,12 +59,6 @@ wl_price_import_skip(enum wl_price_skip s)
 	return skips[s];
 }
 
-static int
-no_memory(struct wl_err *e)
-{
-	return wl_err_set(e, WL_E_UNAVAILABLE, "out of memory");
-}
-
 static struct wl_db_price_row
 empty_row(const struct reader *rd)
 {
@@ -88,7 +82,7 @@ make_room(struct reader *rd, size_t rows)
 		    "more than %d prices", ROWS_MAX);
 	rd->list->rows = wl_arena_alloc(rd->a, (rows + 1) *
 	    sizeof(*rd->list->rows));
-	return rd->list->rows == NULL ? no_memory(rd->e) : 0;
+	return rd->list->rows == NULL ? wl_err_memory(rd->e) : 0;
 }
 
 /* ---- values ------------------------------------------------------------ */
@@ -587,7 +581,7 @@ drop_twins(struct reader *rd)
 
 	sorted = wl_arena_alloc(rd->a, (size_t)(l->n + 1) * sizeof(*sorted));
 	if (sorted == NULL)
-		return no_memory(rd->e);
+		return wl_err_memory(rd->e);
 	for (i = 0; i < l->n; i++)
 		sorted[i] = &l->rows[i];
 	qsort(sorted, (size_t)l->n, sizeof(*sorted), by_name);
@@ -634,7 +628,7 @@ wl_price_import_read(struct wl_arena *a, const char *p, size_t len,
 	rd.source = wl_arena_printf(a, "%s-%.10s", json ? "litellm" : "csv",
 	    now);
 	if (rd.source == NULL)
-		return no_memory(e);
+		return wl_err_memory(e);
 	rc = json ? read_litellm(&rd, text) : read_csv(&rd, text);
 	return rc == -1 ? -1 : drop_twins(&rd);
 }

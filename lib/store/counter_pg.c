@@ -165,23 +165,6 @@ rows_of(struct arrays *r, const struct wl_gate *g)
 /* ---- deciding ---------------------------------------------------------- */
 
 /*
- * One statement as role ROLE, on a connection of its own.
- */
-static struct wl_rows *
-ask(struct wl_arena *a, enum wl_role role, const char *sql, int n,
-    const struct wl_param *p, struct wl_err *e)
-{
-	struct wl_pg *c = wl_pg_take(role, e);
-	struct wl_rows *r;
-
-	if (c == NULL)
-		return NULL;
-	r = wl_pg_query(c, a, sql, n, p, e);
-	wl_pg_give(c);
-	return r;
-}
-
-/*
  * Rows of admit() into G's.  The first that is not ok refuses.
  */
 static void
@@ -252,7 +235,7 @@ admit(struct wl_arena *a, struct wl_gate *g, const struct arrays *rows,
 	number(now, g->now_ms);
 	number(lease, g->lease_ms);
 	for (i = 0; i < ROUNDS; i++) {
-		r = ask(a, WL_ROLE_APP, sql_admit, 9, p, e);
+		r = wl_pg_ask(WL_ROLE_APP, a, sql_admit, 9, p, e);
 		if (r == NULL)
 			return -1;
 		if (!is_stale(r)) {
@@ -318,7 +301,7 @@ wl_counter_pg_read(struct wl_arena *a, struct wl_gate *g, struct wl_err *e)
 		return 0;
 	}
 	number(now, g->now_ms);
-	r = ask(a, WL_ROLE_APP, sql_read, 6, (struct wl_param[]){
+	r = wl_pg_ask(WL_ROLE_APP, a, sql_read, 6, (struct wl_param[]){
 		WL_P(g->project), WL_P(now), WL_P(rows.scope.p),
 		WL_P(rows.kind.p), WL_P(rows.a.p), WL_P(rows.b.p) }, e);
 	free_items(&rows);
@@ -364,7 +347,7 @@ wl_counter_pg_settle(struct wl_arena *a, const struct wl_gate *g,
 		    window, -f->key_month);
 	end_items(&rows);
 	number(now, g->now_ms);
-	r = ask(a, WL_ROLE_APP, sql_settle, 8, (struct wl_param[]){
+	r = wl_pg_ask(WL_ROLE_APP, a, sql_settle, 8, (struct wl_param[]){
 		WL_P(g->project), WL_P(now), WL_P(g->event_id),
 		WL_P(g->generation), WL_P(rows.scope.p), WL_P(rows.kind.p),
 		WL_P(rows.a.p), WL_P(rows.b.p) }, e);
@@ -427,7 +410,7 @@ wl_counter_pg_begin(struct wl_arena *a, const char *project, int64_t now_ms,
 
 	number(now, now_ms);
 	for (i = 0; i < 2; i++)
-		if (ask(a, WL_ROLE_ROLLUP, sql_begin, 3, (struct wl_param[]){
+		if (wl_pg_ask(WL_ROLE_ROLLUP, a, sql_begin, 3, (struct wl_param[]){
 		    WL_P(project), WL_P(stores[i]), WL_P(now) }, e) == NULL)
 			return -1;
 	return 0;

@@ -64,13 +64,8 @@ wl_db_auth_key(struct wl_arena *a, const uint8_t hash[32], struct wl_db_key *k,
     struct wl_err *e)
 {
 	struct wl_param p[] = { WL_PB(hash, 32) };
-	struct wl_pg *c = wl_pg_take(WL_ROLE_APP, e);
-	struct wl_rows *r;
+	struct wl_rows *r = wl_pg_ask(WL_ROLE_APP, a, sql_key, 1, p, e);
 
-	if (c == NULL)
-		return -1;
-	r = wl_pg_query(c, a, sql_key, 1, p, e);
-	wl_pg_give(c);
 	if (r == NULL)
 		return -1;
 	memset(k, 0, sizeof(*k));
@@ -85,13 +80,8 @@ wl_db_project_version(struct wl_arena *a, const char *project,
     int64_t *version, int64_t *catalog_version, struct wl_err *e)
 {
 	struct wl_param p[] = { WL_P(project) };
-	struct wl_pg *c = wl_pg_take(WL_ROLE_APP, e);
-	struct wl_rows *r;
+	struct wl_rows *r = wl_pg_ask(WL_ROLE_APP, a, sql_version, 1, p, e);
 
-	if (c == NULL)
-		return -1;
-	r = wl_pg_query(c, a, sql_version, 1, p, e);
-	wl_pg_give(c);
 	if (r == NULL)
 		return -1;
 	if (wl_rows_count(r) == 0)

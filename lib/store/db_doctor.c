@@ -88,20 +88,6 @@ const struct wl_stmt wl_db_doctor_stmts[] = {
 	{ NULL, WL_ROLE_APP, NULL }
 };
 
-static struct wl_rows *
-ask(struct wl_arena *a, enum wl_role role, const char *sql, int n,
-    const struct wl_param *p, struct wl_err *e)
-{
-	struct wl_pg *c = wl_pg_take(role, e);
-	struct wl_rows *r;
-
-	if (c == NULL)
-		return NULL;
-	r = wl_pg_query(c, a, sql, n, p, e);
-	wl_pg_give(c);
-	return r;
-}
-
 /*
  * One row with one number.
  */
@@ -109,7 +95,7 @@ static int
 number(struct wl_arena *a, enum wl_role role, const char *sql, int64_t *n,
     struct wl_err *e)
 {
-	struct wl_rows *r = ask(a, role, sql, 0, NULL, e);
+	struct wl_rows *r = wl_pg_ask(role, a, sql, 0, NULL, e);
 
 	if (r == NULL)
 		return -1;
@@ -135,7 +121,7 @@ wl_db_doctor_login(struct wl_arena *a, enum wl_role role,
     struct wl_db_login *l, struct wl_err *e)
 {
 	struct wl_param p[] = { WL_P(group_of(role)) };
-	struct wl_rows *r = ask(a, role, sql_login, 1, p, e);
+	struct wl_rows *r = wl_pg_ask(role, a, sql_login, 1, p, e);
 
 	if (r == NULL)
 		return -1;
@@ -161,12 +147,12 @@ wl_db_doctor_rights(struct wl_arena *a, const char *login, const char *group,
 	struct wl_param p[] = { WL_P(login), WL_P(group) };
 	struct wl_rows *r;
 
-	r = ask(a, WL_ROLE_OWNER, sql_rights_lacking, 2, p, e);
+	r = wl_pg_ask(WL_ROLE_OWNER, a, sql_rights_lacking, 2, p, e);
 	if (r == NULL)
 		return -1;
 	rights->lacking = wl_rows_int(r, 0, 0, 0);
 	rights->lacking_one = wl_rows_get(r, 0, 1);
-	r = ask(a, WL_ROLE_OWNER, sql_rights_besides, 2, p, e);
+	r = wl_pg_ask(WL_ROLE_OWNER, a, sql_rights_besides, 2, p, e);
 	if (r == NULL)
 		return -1;
 	rights->besides = wl_rows_int(r, 0, 0, 0);
@@ -196,7 +182,7 @@ int
 wl_db_doctor_prices(struct wl_arena *a, int64_t *n, int64_t *imported_ms,
     struct wl_err *e)
 {
-	struct wl_rows *r = ask(a, WL_ROLE_APP, sql_prices, 0, NULL, e);
+	struct wl_rows *r = wl_pg_ask(WL_ROLE_APP, a, sql_prices, 0, NULL, e);
 
 	if (r == NULL)
 		return -1;
@@ -209,7 +195,7 @@ int
 wl_db_doctor_keyless(struct wl_arena *a, int64_t *n, const char **one,
     struct wl_err *e)
 {
-	struct wl_rows *r = ask(a, WL_ROLE_OWNER, sql_keyless, 0, NULL, e);
+	struct wl_rows *r = wl_pg_ask(WL_ROLE_OWNER, a, sql_keyless, 0, NULL, e);
 
 	if (r == NULL)
 		return -1;
@@ -235,7 +221,7 @@ int
 wl_db_doctor_sealed(struct wl_arena *a, struct wl_db_sealed **rows, int *n,
     struct wl_err *e)
 {
-	struct wl_rows *r = ask(a, WL_ROLE_OWNER, sql_sealed, 0, NULL, e);
+	struct wl_rows *r = wl_pg_ask(WL_ROLE_OWNER, a, sql_sealed, 0, NULL, e);
 	struct wl_db_sealed *s;
 	size_t nonce_len, len;
 	int i;

@@ -98,8 +98,6 @@ static const char sql_copy[] =
 
 static const char sql_bury[] =
     "SELECT watchllm.bury($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-static const char sql_exists[] =
-    "SELECT pg_catalog.to_regclass('watchllm.schema_migration') IS NOT NULL";
 static const char sql_fixed[] =
     "DELETE FROM watchllm.counter_fixup WHERE id = ANY ($1::bigint[])";
 static const char sql_fixups[] =
@@ -129,8 +127,6 @@ static const char sql_move[] =
     "SELECT watchllm.drain_mark($1, m.segment, m.f, m.t, m.closed)"
     " FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::boolean[])"
     " m (segment, f, t, closed)";
-static const char sql_newest[] =
-    "SELECT coalesce(max(version), 0) FROM watchllm.schema_migration";
 static const char sql_open[] = "SELECT watchllm.drain_open()";
 static const char sql_open_calls[] =
     "SELECT s.i - 1"
@@ -147,14 +143,12 @@ static const char sql_run[] =
 
 const struct wl_stmt wl_db_drain_stmts[] = {
 	{ "bury", WL_ROLE_DRAIN, sql_bury },
-	{ "exists", WL_ROLE_DRAIN, sql_exists },
 	{ "fixed", WL_ROLE_DRAIN, sql_fixed },
 	{ "fixups", WL_ROLE_DRAIN, sql_fixups },
 	{ "lost", WL_ROLE_DRAIN, sql_lost },
 	{ "lost_bury", WL_ROLE_DRAIN, sql_lost_bury },
 	{ "marks", WL_ROLE_DRAIN, sql_marks },
 	{ "move", WL_ROLE_DRAIN, sql_move },
-	{ "newest", WL_ROLE_DRAIN, sql_newest },
 	{ "open", WL_ROLE_DRAIN, sql_open },
 	{ "open_calls", WL_ROLE_DRAIN, sql_open_calls },
 	{ "orphans", WL_ROLE_DRAIN, sql_orphans },
@@ -168,13 +162,6 @@ static void
 number(char out[24], int64_t v)
 {
 	snprintf(out, 24, "%lld", (long long)v);
-}
-
-static int
-no_memory(struct wl_err *e)
-{
-	wl_err_set(e, WL_E_UNAVAILABLE, NULL);
-	return wl_err_detail(e, "out of memory");
 }
 
 void
@@ -219,48 +206,6 @@ text_array(struct wl_arena *a, const char *const *names, int n)
 
 /* ---- the schema -------------------------------------------------------- */
 
-static int
-read_version(struct wl_pg *c, struct wl_arena *a, int64_t *version,
-    struct wl_err *e)
-{
-	struct wl_rows *r = wl_pg_query(c, a, sql_exists, 0, NULL, e);
-
-	*version = 0;
-	if (r != NULL && wl_rows_bool(r, 0, 0) &&
-	    (r = wl_pg_query(c, a, sql_newest, 0, NULL, e)) != NULL)
-		*version = wl_rows_int(r, 0, 0, 0);
-	if (r != NULL)
-		return 0;
-	if (strcmp(wl_pg_sqlstate(c), "42501") == 0)
-		return wl_err_set(e, WL_E_INTERNAL, "the database's schema may "
-		    "not be read; is this login in role watchllm_drain?");
-	return -1;
-}
-
-int
-wl_db_drain_check(struct wl_arena *a, struct wl_err *e)
-{
-	struct wl_pg *c = wl_pg_take(WL_ROLE_DRAIN, e);
-	int64_t there;
-	int rc;
-
-	if (c == NULL)
-		return -1;
-	rc = read_version(c, a, &there, e);
-	wl_pg_give(c);
-	if (rc == -1)
-		return -1;
-	if (there < WL_SCHEMA_VERSION)
-		return wl_err_set(e, WL_E_INTERNAL, "the database has schema "
-		    "%lld, this program needs %d: run \"watchllm migrate\"",
-		    (long long)there, WL_SCHEMA_VERSION);
-	if (there > WL_SCHEMA_VERSION)
-		return wl_err_set(e, WL_E_INTERNAL, "the database has schema "
-		    "%lld, this program knows %d: install the newer programs",
-		    (long long)there, WL_SCHEMA_VERSION);
-	return 0;
-}
-
 /*
  * Data exceptions, violated constraints, and what is too large for a column
  * or an index: see appendix A of the PostgreSQL manual.
@@ -287,7 +232,7 @@ ask_names(struct wl_arena *a, const char *sql, const char *host,
 	struct wl_pg *c;
 
 	if (list == NULL) {
-		no_memory(e);
+		wl_err_memory(e);
 		return NULL;
 	}
 	if ((c = wl_pg_take(WL_ROLE_DRAIN, e)) == NULL)
@@ -407,7 +352,7 @@ wl_db_drain_move(struct wl_pg *c, const char *host,
 		p[i + 1] = WL_P(b[i].p);
 	}
 	if (failed)
-		rc = no_memory(e);
+		rc = wl_err_memory(e);
 	else if (n > 0)
 		rc = wl_pg_exec(c, sql_move, 5, p, NULL, e);
 	for (i = 0; i < 4; i++)
@@ -466,7 +411,7 @@ wl_db_drain_orphans(struct wl_arena *a, const char *host, int64_t age_ms,
 	*n = wl_rows_count(r);
 	*processes = wl_arena_alloc(a, (size_t)*n * sizeof(**processes) + 1);
 	if (*processes == NULL)
-		return no_memory(e);
+		return wl_err_memory(e);
 	for (i = 0; i < *n; i++)
 		(*processes)[i] = wl_rows_get(r, i, 0);
 	return 0;
@@ -528,7 +473,7 @@ wl_db_drain_fixups(struct wl_arena *a, const char *host,
 	*n = wl_rows_count(r);
 	*rows = wl_arena_alloc(a, (size_t)*n * sizeof(**rows) + 1);
 	if (*rows == NULL)
-		return no_memory(e);
+		return wl_err_memory(e);
 	for (i = 0; i < *n; i++) {
 		f = &(*rows)[i];
 		f->id = wl_rows_int(r, i, 0, 0);
@@ -560,7 +505,7 @@ wl_db_drain_fixed(const int64_t *ids, int n, struct wl_err *e)
 	wl_buf_adds(&b, n == 0 ? "{}" : "}");
 	if (b.failed) {
 		wl_buf_free(&b);
-		return no_memory(e);
+		return wl_err_memory(e);
 	}
 	p = WL_P(b.p);
 	rc = -1;

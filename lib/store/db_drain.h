@@ -32,13 +32,6 @@ extern const struct wl_db_drain_column wl_db_drain_columns[];
 void wl_db_drain_element(struct wl_buf *b, const char *p, size_t len);
 
 /*
- * Whether the database has the schema of this program: as wl_migrate_check(),
- * but seen by role drain.
- */
-int wl_db_drain_check(struct wl_arena *a, struct wl_err *e)
-    __attribute__((warn_unused_result));
-
-/*
  * Whether SQLSTATE says that a record is at fault, not the database.
  */
 bool wl_db_drain_refused(const char *sqlstate);

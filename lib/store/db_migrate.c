@@ -294,9 +294,9 @@ wl_migrate_run(struct wl_arena *a, const char *dir, int dry,
 }
 
 int
-wl_migrate_check(struct wl_arena *a, struct wl_err *e)
+wl_migrate_check(struct wl_arena *a, enum wl_role role, struct wl_err *e)
 {
-	struct wl_pg *c = wl_pg_take(WL_ROLE_APP, e);
+	struct wl_pg *c = wl_pg_take(role, e);
 	int64_t there;
 	int ret;
 
@@ -305,7 +305,7 @@ wl_migrate_check(struct wl_arena *a, struct wl_err *e)
 	ret = newest(c, a, &there, e);
 	if (ret == -1 && strcmp(wl_pg_sqlstate(c), "42501") == 0)
 		ret = wl_err_set(e, WL_E_INTERNAL, "the database's schema may "
-		    "not be read; is this login in role watchllm_app?");
+		    "not be read; is this login in the role of its program?");
 	wl_pg_give(c);
 	if (ret == -1)
 		return -1;

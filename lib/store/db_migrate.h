@@ -5,6 +5,8 @@
 #ifndef WL_STORE_DB_MIGRATE_H
 #define WL_STORE_DB_MIGRATE_H
 
+#include "lib/store/pg.h"
+
 struct wl_arena;
 struct wl_err;
 
@@ -38,11 +40,11 @@ int wl_migrate_run(struct wl_arena *a, const char *dir, int dry,
     __attribute__((warn_unused_result));
 
 /*
- * Whether the database, as role app, has the schema of this program.
+ * Whether the database, as ROLE, has the schema of this program.
  * Returns 0, or -1 with *E: WL_E_UNAVAILABLE when it cannot be reached, else
  * WL_E_INTERNAL with what to do in MSG.
  */
-int wl_migrate_check(struct wl_arena *a, struct wl_err *e)
+int wl_migrate_check(struct wl_arena *a, enum wl_role role, struct wl_err *e)
     __attribute__((warn_unused_result));
 
 #endif

@@ -52,34 +52,11 @@ const struct wl_stmt wl_db_provider_stmts[] = {
 	{ NULL, WL_ROLE_APP, NULL }
 };
 
-static int
-no_memory(struct wl_err *e)
-{
-	return wl_err_set(e, WL_E_INTERNAL, NULL);
-}
-
-/*
- * One statement of the catalogue, which no project owns.
- */
-static struct wl_rows *
-ask(struct wl_arena *a, const char *sql, int n, const struct wl_param *p,
-    struct wl_err *e)
-{
-	struct wl_pg *c = wl_pg_take(WL_ROLE_APP, e);
-	struct wl_rows *r;
-
-	if (c == NULL)
-		return NULL;
-	r = wl_pg_query(c, a, sql, n, p, e);
-	wl_pg_give(c);
-	return r;
-}
-
 int
 wl_db_providers(struct wl_arena *a, struct wl_db_provider **rows, int *n,
     struct wl_err *e)
 {
-	struct wl_rows *r = ask(a, sql_providers, 0, NULL, e);
+	struct wl_rows *r = wl_pg_ask(WL_ROLE_APP, a, sql_providers, 0, NULL, e);
 	struct wl_db_provider *p;
 	int i;
 
@@ -88,7 +65,7 @@ wl_db_providers(struct wl_arena *a, struct wl_db_provider **rows, int *n,
 	*n = wl_rows_count(r);
 	*rows = wl_arena_alloc(a, (size_t)(*n + 1) * sizeof(**rows));
 	if (*rows == NULL)
-		return no_memory(e);
+		return wl_err_memory(e);
 	for (i = 0; i < *n; i++) {
 		p = &(*rows)[i];
 		p->id = wl_rows_get(r, i, 0);
@@ -106,7 +83,7 @@ int
 wl_db_routes(struct wl_arena *a, struct wl_db_route **rows, int *n,
     struct wl_err *e)
 {
-	struct wl_rows *r = ask(a, sql_routes, 0, NULL, e);
+	struct wl_rows *r = wl_pg_ask(WL_ROLE_APP, a, sql_routes, 0, NULL, e);
 	struct wl_db_route *p;
 	int i;
 
@@ -115,7 +92,7 @@ wl_db_routes(struct wl_arena *a, struct wl_db_route **rows, int *n,
 	*n = wl_rows_count(r);
 	*rows = wl_arena_alloc(a, (size_t)(*n + 1) * sizeof(**rows));
 	if (*rows == NULL)
-		return no_memory(e);
+		return wl_err_memory(e);
 	for (i = 0; i < *n; i++) {
 		p = &(*rows)[i];
 		p->pattern = wl_rows_get(r, i, 0);
@@ -178,10 +155,10 @@ wl_db_provider_keys(struct wl_arena *a, const char *project,
 	*n = wl_rows_count(r);
 	*rows = wl_arena_alloc(a, (size_t)(*n + 1) * sizeof(**rows));
 	if (*rows == NULL)
-		return no_memory(e);
+		return wl_err_memory(e);
 	for (i = 0; i < *n; i++)
 		if (read_key(a, r, i, &(*rows)[i]) == -1)
-			return no_memory(e);
+			return wl_err_memory(e);
 	return 0;
 }
 
@@ -194,7 +171,7 @@ wl_db_price(struct wl_arena *a, const char *provider, const char *model,
 	struct wl_rows *r;
 
 	snprintf(ms, sizeof(ms), "%lld", (long long)at_ms);
-	if ((r = ask(a, sql_price, 3, params, e)) == NULL)
+	if ((r = wl_pg_ask(WL_ROLE_APP, a, sql_price, 3, params, e)) == NULL)
 		return -1;
 	memset(p, 0, sizeof(*p));
 	if (wl_rows_count(r) == 0)
@@ -217,7 +194,7 @@ wl_db_model_providers(struct wl_arena *a, const char *model,
     const char ***providers, int *n, struct wl_err *e)
 {
 	struct wl_param p[] = { WL_P(model) };
-	struct wl_rows *r = ask(a, sql_model_providers, 1, p, e);
+	struct wl_rows *r = wl_pg_ask(WL_ROLE_APP, a, sql_model_providers, 1, p, e);
 	int i;
 
 	if (r == NULL)
@@ -225,7 +202,7 @@ wl_db_model_providers(struct wl_arena *a, const char *model,
 	*n = wl_rows_count(r);
 	*providers = wl_arena_alloc(a, (size_t)(*n + 1) * sizeof(**providers));
 	if (*providers == NULL)
-		return no_memory(e);
+		return wl_err_memory(e);
 	for (i = 0; i < *n; i++)
 		(*providers)[i] = wl_rows_get(r, i, 0);
 	return 0;

@@ -28,13 +28,8 @@ const struct wl_stmt wl_db_redaction_stmts[] = {
 int
 wl_db_catalog_version(struct wl_arena *a, int64_t *version, struct wl_err *e)
 {
-	struct wl_pg *c = wl_pg_take(WL_ROLE_APP, e);
-	struct wl_rows *r;
+	struct wl_rows *r = wl_pg_ask(WL_ROLE_APP, a, sql_version, 0, NULL, e);
 
-	if (c == NULL)
-		return -1;
-	r = wl_pg_query(c, a, sql_version, 0, NULL, e);
-	wl_pg_give(c);
 	if (r == NULL)
 		return -1;
 	*version = wl_rows_count(r) == 0 ? 0 : wl_rows_int(r, 0, 0, 0);

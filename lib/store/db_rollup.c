@@ -87,12 +87,6 @@ const struct wl_stmt wl_db_rollup_stmts[] = {
 	{ NULL, WL_ROLE_ROLLUP, NULL }
 };
 
-static int
-no_memory(struct wl_err *e)
-{
-	return wl_err_set(e, WL_E_UNAVAILABLE, "out of memory");
-}
-
 static const char *
 number(char out[24], int64_t v)
 {
@@ -149,7 +143,7 @@ words(struct wl_arena *a, int64_t ms, const char *sql, int n,
 	*count = wl_rows_count(r);
 	*list = wl_arena_alloc(a, (size_t)(*count + 1) * sizeof(**list));
 	if (*list == NULL)
-		return no_memory(e);
+		return wl_err_memory(e);
 	for (i = 0; i < *count; i++)
 		(*list)[i] = wl_rows_get(r, i, 0);
 	return 0;
@@ -209,7 +203,7 @@ wl_db_rollup_statements(struct wl_arena *a, int64_t now_ms, int close_day,
 	*n = wl_rows_count(r);
 	*rows = wl_arena_alloc(a, (size_t)(*n + 1) * sizeof(**rows));
 	if (*rows == NULL)
-		return no_memory(e);
+		return wl_err_memory(e);
 	for (i = 0; i < *n; i++) {
 		(*rows)[i].month = wl_rows_get(r, i, 0);
 		(*rows)[i].action = wl_rows_get(r, i, 1);
@@ -232,7 +226,7 @@ wl_db_rollup_due(struct wl_arena *a, int64_t now_ms, struct wl_db_due **rows,
 	*n = wl_rows_count(r);
 	*rows = wl_arena_alloc(a, (size_t)(*n + 1) * sizeof(**rows));
 	if (*rows == NULL)
-		return no_memory(e);
+		return wl_err_memory(e);
 	for (i = 0; i < *n; i++) {
 		(*rows)[i].name = wl_rows_get(r, i, 0);
 		(*rows)[i].wanted = wl_rows_bool(r, i, 1);
@@ -288,7 +282,7 @@ wl_db_rollup_ledger(struct wl_arena *a, const char *month,
 	*n = wl_rows_count(r);
 	*rows = wl_arena_alloc(a, (size_t)(*n + 1) * sizeof(**rows));
 	if (*rows == NULL)
-		return no_memory(e);
+		return wl_err_memory(e);
 	for (i = 0; i < *n; i++) {
 		g = &(*rows)[i];
 		g->project = wl_rows_get(r, i, 0);

@@ -52,17 +52,12 @@ wl_db_seed(struct wl_arena *a, enum wl_role role, const char *project,
 	char now[24], hold[24];
 	struct wl_param p[] = { WL_P(project), WL_P(now), WL_P(hold) };
 	struct wl_db_seed_row *row;
-	struct wl_pg *c;
 	struct wl_rows *r;
 	int i;
 
 	number(now, now_ms);
 	number(hold, hold_ms);
-	if ((c = wl_pg_take(role, e)) == NULL)
-		return -1;
-	r = wl_pg_query(c, a, sql_seed, 3, p, e);
-	wl_pg_give(c);
-	if (r == NULL)
+	if ((r = wl_pg_ask(role, a, sql_seed, 3, p, e)) == NULL)
 		return -1;
 	if ((s->n = wl_rows_count(r)) == 0)
 		return 0;
@@ -133,16 +128,11 @@ wl_db_month_set(struct wl_arena *a, const char *project, int64_t now_ms,
 {
 	char now[24], n[24];
 	struct wl_param p[] = { WL_P(project), WL_P(now), WL_P(n) };
-	struct wl_pg *c;
 	struct wl_rows *r;
 
 	number(now, now_ms);
 	number(n, used);
-	if ((c = wl_pg_take(WL_ROLE_OWNER, e)) == NULL)
-		return -1;
-	r = wl_pg_query(c, a, sql_month_set, 3, p, e);
-	wl_pg_give(c);
-	if (r == NULL)
+	if ((r = wl_pg_ask(WL_ROLE_OWNER, a, sql_month_set, 3, p, e)) == NULL)
 		return -1;
 	return wl_rows_get(r, 0, 0) != NULL;
 }

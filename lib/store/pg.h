@@ -72,7 +72,13 @@ struct wl_rows *wl_pg_query(struct wl_pg *c, struct wl_arena *arena,
 struct wl_rows *wl_pg_query_project(struct wl_pg *c, struct wl_arena *arena,
     const char *project, const char *sql, int n, const struct wl_param *params,
     struct wl_err *e) __attribute__((warn_unused_result));
-/* The same where only success matters; *AFFECTED may be NULL. */
+/*
+ * The same on a connection that is taken for it and given back.
+ */
+struct wl_rows *wl_pg_ask(enum wl_role role, struct wl_arena *arena,
+    const char *sql, int n, const struct wl_param *params, struct wl_err *e)
+    __attribute__((warn_unused_result));
+/* wl_pg_query() where only success matters; *AFFECTED may be NULL. */
 int wl_pg_exec(struct wl_pg *c, const char *sql, int n,
     const struct wl_param *params, int64_t *affected, struct wl_err *e)
     __attribute__((warn_unused_result));

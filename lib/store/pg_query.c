@@ -365,6 +365,20 @@ wl_pg_query(struct wl_pg *c, struct wl_arena *arena, const char *sql, int n,
 }
 
 struct wl_rows *
+wl_pg_ask(enum wl_role role, struct wl_arena *arena, const char *sql, int n,
+    const struct wl_param *params, struct wl_err *e)
+{
+	struct wl_pg *c = wl_pg_take(role, e);
+	struct wl_rows *r;
+
+	if (c == NULL)
+		return NULL;
+	r = wl_pg_query(c, arena, sql, n, params, e);
+	wl_pg_give(c);
+	return r;
+}
+
+struct wl_rows *
 wl_pg_query_project(struct wl_pg *c, struct wl_arena *arena,
     const char *project, const char *sql, int n, const struct wl_param *params,
     struct wl_err *e)

@@ -447,22 +447,26 @@ test_columns(void)
 static void
 schema(void)
 {
-	CU_ASSERT_EQUAL(wl_db_drain_check(stores_arena(), &spool.e), 0);
+	CU_ASSERT_EQUAL(wl_migrate_check(stores_arena(), WL_ROLE_DRAIN,
+	    &spool.e), 0);
 	stores_sql("UPDATE watchllm.schema_migration"
 	    " SET version = version + 1000 WHERE version = %d",
 	    WL_SCHEMA_VERSION);
-	CU_ASSERT_EQUAL(wl_db_drain_check(stores_arena(), &spool.e), -1);
+	CU_ASSERT_EQUAL(wl_migrate_check(stores_arena(), WL_ROLE_DRAIN,
+	    &spool.e), -1);
 	CU_ASSERT_EQUAL(spool.e.code, WL_E_INTERNAL);
 	CU_ASSERT_PTR_NOT_NULL(strstr(spool.e.msg, "newer"));
 	stores_sql("UPDATE watchllm.schema_migration"
 	    " SET version = version - 1000 WHERE version > 1000");
 	stores_sql("DELETE FROM watchllm.schema_migration WHERE version = %d",
 	    WL_SCHEMA_VERSION);
-	CU_ASSERT_EQUAL(wl_db_drain_check(stores_arena(), &spool.e), -1);
+	CU_ASSERT_EQUAL(wl_migrate_check(stores_arena(), WL_ROLE_DRAIN,
+	    &spool.e), -1);
 	CU_ASSERT_PTR_NOT_NULL(strstr(spool.e.msg, "watchllm migrate"));
 	stores_sql("INSERT INTO watchllm.schema_migration (version, name,"
 	    " sha256) VALUES (%d, 'x', 'y')", WL_SCHEMA_VERSION);
-	CU_ASSERT_EQUAL(wl_db_drain_check(stores_arena(), &spool.e), 0);
+	CU_ASSERT_EQUAL(wl_migrate_check(stores_arena(), WL_ROLE_DRAIN,
+	    &spool.e), 0);
 }
 
 static void

@@ -280,7 +280,7 @@ migrations(void)
 	CU_ASSERT_EQUAL(migrate(0), -1);
 	CU_ASSERT_PTR_NOT_NULL(strstr(e.msg, "newer"));
 	/* and this program's schema it is not */
-	CU_ASSERT_EQUAL(wl_migrate_check(stores_arena(), &e), -1);
+	CU_ASSERT_EQUAL(wl_migrate_check(stores_arena(), WL_ROLE_APP, &e), -1);
 	CU_ASSERT_PTR_NOT_NULL(strstr(e.msg, "watchllm migrate"));
 	unlink(first);
 }
@@ -304,15 +304,15 @@ test_migrations(void)
 static void
 check(void)
 {
-	CU_ASSERT_EQUAL(wl_migrate_check(stores_arena(), &e), 0);
+	CU_ASSERT_EQUAL(wl_migrate_check(stores_arena(), WL_ROLE_APP, &e), 0);
 	stores_sql("UPDATE watchllm.schema_migration"
 	    " SET version = version + 1000 WHERE version = %d",
 	    WL_SCHEMA_VERSION);
-	CU_ASSERT_EQUAL(wl_migrate_check(stores_arena(), &e), -1);
+	CU_ASSERT_EQUAL(wl_migrate_check(stores_arena(), WL_ROLE_APP, &e), -1);
 	CU_ASSERT_PTR_NOT_NULL(strstr(e.msg, "newer"));
 	stores_sql("UPDATE watchllm.schema_migration"
 	    " SET version = version - 1000 WHERE version > 1000");
-	CU_ASSERT_EQUAL(wl_migrate_check(stores_arena(), &e), 0);
+	CU_ASSERT_EQUAL(wl_migrate_check(stores_arena(), WL_ROLE_APP, &e), 0);
 }
 
 /*

@@ -149,9 +149,13 @@ class Rollup(unittest.TestCase):
         self.assertEqual([j for j in JOBS if "failed" in done[j]], ["reconcile"])
 
     def test_database_away(self) -> None:
-        r = self.run_it("--set=database_url=host=/nonexistent", status=1)
+        r = self.run_it("--set=rollup_database_url=host=/nonexistent", status=1)
         self.assertEqual(r.stdout, "")
         self.assertIn("watchllm-rollup: ", r.stderr)
+
+    def test_own_login_is_enough(self) -> None:
+        """It needs no other role than its own."""
+        self.run_it("--set=database_url=host=/nonexistent")
 
     def test_another_schema(self) -> None:
         last = sql("SELECT max(version) FROM watchllm.schema_migration")

@@ -200,9 +200,10 @@ wl_event_end(struct wl_journal *j, const struct wl_conf *c,
 }
 
 int
-wl_migrate_check(struct wl_arena *a, struct wl_err *e)
+wl_migrate_check(struct wl_arena *a, enum wl_role role, struct wl_err *e)
 {
 	(void)a;
+	(void)role;
 	if (seen.pg_away)
 		return wl_err_set(e, WL_E_UNAVAILABLE, NULL);
 	return seen.old_schema ? wl_err_set(e, WL_E_INTERNAL,
