@@ -78,7 +78,8 @@ extern const struct wl_route wl_routes[];
  * The row for METHOD and PATH, or NULL with *E WL_E_NOT_FOUND or
  * WL_E_METHOD; ALLOW gets the methods of the path ("GET, HEAD, OPTIONS").
  * HEAD is served by the row of GET; OPTIONS gets any row of the path.
- * *ID gets what {id} stands for, in the arena, else NULL.
+ * *ID gets what {id} stands for, in the arena, else NULL: a piece of the path,
+ * at its end all the rest.
  */
 const struct wl_route *wl_route_find(struct wl_arena *a, enum wl_method method,
     const char *path, char **id, char allow[64], struct wl_err *e);

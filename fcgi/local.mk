@@ -6,6 +6,7 @@ libwlfcgi_a_SOURCES = \
 	fcgi/h_health.c fcgi/h_health.h \
 	fcgi/h_health_detailed.c \
 	fcgi/h_health_stream.c \
+	fcgi/h_models.c fcgi/h_models.h \
 	fcgi/h_prometheus.c fcgi/h_prometheus.h \
 	fcgi/h_usage.c fcgi/h_usage.h \
 	fcgi/io_cgi.c fcgi/io_cgi.h \

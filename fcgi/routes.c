@@ -9,6 +9,7 @@
 
 #include "fcgi/h_chat.h"
 #include "fcgi/h_health.h"
+#include "fcgi/h_models.h"
 #include "fcgi/h_prometheus.h"
 #include "fcgi/h_usage.h"
 #include "lib/base/arena.h"
@@ -33,6 +34,10 @@ const struct wl_route wl_routes[] = {
 	{ WL_GET, "/v1/health", wl_h_health_get, OPEN, 0, ALIVE },
 	{ WL_GET, "/v1/health/detailed", wl_h_health_detailed_get, OPERATOR, 0,
 	    "The state of each dependency." },
+	{ WL_GET, "/v1/models", wl_h_models_get, KEY(WL_SCOPE_GATEWAY), 0,
+	    "The models that the project can call." },
+	{ WL_GET, "/v1/models/{id}", wl_h_model_get, KEY(WL_SCOPE_GATEWAY), 0,
+	    "One of them." },
 	{ WL_GET, "/v1/usage", wl_h_usage_get, KEY(0), 0,
 	    "Limits of the project and the key, and what is used of them." },
 	{ .path = NULL }
@@ -56,8 +61,9 @@ matches(const char *pattern, const char *path, struct wl_str *id)
 	if (strncmp(pattern, path, head) != 0)
 		return false;
 	path += head;
-	len = strcspn(path, "/");
 	tail = strlen(mark) - strlen("{id}");
+	/* at the end it is what is left: names of models have slashes */
+	len = tail == 0 ? strlen(path) : strcspn(path, "/");
 	if (len == 0 || strlen(path + len) != tail ||
 	    strcmp(path + len, mark + strlen("{id}")) != 0)
 		return false;

@@ -19,6 +19,7 @@
 #include "lib/core/catalog.h"
 #include "lib/core/event.h"
 #include "lib/core/model.h"
+#include "lib/core/models.h"
 #include "lib/core/redact_rules.h"
 #include "lib/http/cors.h"
 #include "lib/http/io.h"
@@ -51,6 +52,7 @@ wl_serve_close(void)
 	wl_redis_close();
 	wl_pg_close();
 	wl_model_flush();
+	wl_models_flush();
 	wl_auth_flush();
 	wl_address_flush();
 	wl_prom_close();

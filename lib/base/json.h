@@ -78,6 +78,12 @@ bool wl_json_next(const char *p, size_t len, size_t *pos, struct wl_str *name,
     struct wl_str *value);
 
 /*
+ * The same for the elements of the array in P.
+ */
+bool wl_json_item(const char *p, size_t len, size_t *pos,
+    struct wl_str *value);
+
+/*
  * Whether NAME, as wl_json_next() gave it, means KEY, escapes and all.
  */
 bool wl_json_is(struct wl_str name, const char *key);

@@ -431,6 +431,37 @@ skip_value(struct cursor *c)
 	return depth == 0;
 }
 
+/*
+ * The value that begins here, or behind white space.
+ */
+static bool
+take_value(struct cursor *c, struct wl_str *value)
+{
+	skip_space(c);
+	value->p = c->p;
+	if (!skip_value(c))
+		return false;
+	value->len = (size_t)(c->p - value->p);
+	return true;
+}
+
+bool
+wl_json_item(const char *p, size_t len, size_t *pos, struct wl_str *value)
+{
+	struct cursor c = { p + *pos, p + len, false };
+
+	/* before an element stands the bracket, or the comma after the last */
+	skip_space(&c);
+	if (c.p == c.end || *c.p++ != (*pos == 0 ? '[' : ','))
+		return false;
+	skip_space(&c);
+	/* an empty array */
+	if (c.p == c.end || *c.p == ']' || !take_value(&c, value))
+		return false;
+	*pos = (size_t)(c.p - p);
+	return true;
+}
+
 bool
 wl_json_next(const char *p, size_t len, size_t *pos, struct wl_str *name,
     struct wl_str *value)
@@ -451,11 +482,8 @@ wl_json_next(const char *p, size_t len, size_t *pos, struct wl_str *name,
 	skip_space(&c);
 	if (c.p == c.end || *c.p++ != ':')
 		return false;
-	skip_space(&c);
-	value->p = c.p;
-	if (!skip_value(&c))
+	if (!take_value(&c, value))
 		return false;
-	value->len = (size_t)(c.p - value->p);
 	*pos = (size_t)(c.p - p);
 	return true;
 }

@@ -16,12 +16,15 @@ libwatchllm_a_SOURCES += \
 	lib/core/limit.c lib/core/limit.h \
 	lib/core/memo.c lib/core/memo.h \
 	lib/core/model.c lib/core/model.h \
+	lib/core/models.c lib/core/models.h \
 	lib/core/once.c lib/core/once.h \
 	lib/core/price.c lib/core/price.h \
 	lib/core/price_import.c lib/core/price_import.h \
 	lib/core/promise.c lib/core/promise.h \
-	lib/core/provider.h lib/core/provider_openai.c \
+	lib/core/provider.h \
 	lib/core/provider_error.c lib/core/provider_error.h \
+	lib/core/provider_openai.c lib/core/provider_openai.h \
+	lib/core/provider_openai_list.c \
 	lib/core/redact.c lib/core/redact.h \
 	lib/core/redact_rules.c lib/core/redact_rules.h \
 	lib/core/rollup.c lib/core/rollup.h \

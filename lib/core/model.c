@@ -33,7 +33,7 @@ struct search {
 	struct wl_db_provider_key	*keys;
 	int				 nkeys;
 	struct wl_target		*t;
-	int				 n;
+	int				 n, max;
 };
 
 const struct wl_provider *const wl_providers[] = {
@@ -132,7 +132,7 @@ add(struct search *s, const struct wl_db_provider *p, const char *model,
 {
 	struct wl_target *t;
 
-	if (s->n == WL_TARGETS)
+	if (s->n == s->max)
 		return;
 	t = &s->t[s->n];
 	memset(t, 0, sizeof(*t));
@@ -328,6 +328,31 @@ sendable(const char *key)
 	return true;
 }
 
+/*
+ * What every search needs.  The catalogue must be put back; NULL with *E.
+ */
+static struct wl_memo_value *
+begin(struct search *s, struct wl_err *e)
+{
+	struct wl_memo_value *use;
+
+	if (s->own_key != NULL && !sendable(s->own_key)) {
+		wl_err_set(e, WL_E_INVALID_REQUEST,
+		    "X-Provider-Key must be visible ASCII without spaces.");
+		e->param = "X-Provider-Key";
+		return NULL;
+	}
+	if ((s->cat = wl_catalog_get(s->auth->catalog_version, &use, e)) ==
+	    NULL)
+		return NULL;
+	if (s->own_key == NULL && wl_catalog_keys(s->a, s->auth->project,
+	    s->auth->version, &s->keys, &s->nkeys, e) == -1) {
+		wl_catalog_put(use);
+		return NULL;
+	}
+	return use;
+}
+
 int
 wl_model_targets(struct wl_arena *a, const struct wl_conf *conf,
     const struct wl_auth *auth, const struct wl_keyring *keys,
@@ -336,30 +361,63 @@ wl_model_targets(struct wl_arena *a, const struct wl_conf *conf,
 {
 	struct search s = {
 		.a = a, .conf = conf, .auth = auth, .ring = keys,
-		.own_key = provider_key, .t = t
+		.own_key = provider_key, .t = t, .max = WL_TARGETS
 	};
 	struct wl_memo_value *use;
 	int n = -1;
 
-	if (provider_key != NULL && !sendable(provider_key)) {
-		wl_err_set(e, WL_E_INVALID_REQUEST,
-		    "X-Provider-Key must be visible ASCII without spaces.");
-		e->param = "X-Provider-Key";
+	if ((use = begin(&s, e)) == NULL)
 		return -1;
-	}
-	if ((s.cat = wl_catalog_get(auth->catalog_version, &use, e)) ==
-	    NULL)
-		return -1;
-	if (provider_key == NULL && wl_catalog_keys(a, auth->project,
-	    auth->version, &s.keys, &s.nkeys, e) == -1)
-		goto out;
 	if ((n = explicit_targets(&s, model, e)) == 0)
 		n = implicit_targets(&s, model, e);
 	if (n == -1 && e->code == WL_E_MODEL_NOT_FOUND)
 		e->param = "model";
-out:
 	wl_catalog_put(use);
 	return n;
+}
+
+/*
+ * Whether T, which needs no key, is there at all: the table of providers has
+ * rows for servers that an operator may run, with their usual addresses.
+ */
+static bool
+is_meant(const struct search *s, const struct wl_target *t)
+{
+	return t->trust == WL_TRUST_PRIVATE || wl_str_eq(
+	    wl_str_of(s->auth->default_provider), t->provider);
+}
+
+int
+wl_model_providers(struct wl_arena *a, const struct wl_conf *conf,
+    const struct wl_auth *auth, const struct wl_keyring *keys,
+    const char *provider_key, struct wl_target t[WL_PROVIDERS],
+    struct wl_err *e)
+{
+	struct search s = {
+		.a = a, .conf = conf, .auth = auth, .ring = keys,
+		.own_key = provider_key, .t = t, .max = WL_PROVIDERS
+	};
+	const struct wl_db_provider *p;
+	struct wl_memo_value *use;
+	int i, n;
+
+	if ((use = begin(&s, e)) == NULL)
+		return -1;
+	for (i = 0; i < s.cat->nproviders && s.n < s.max; i++) {
+		p = &s.cat->providers[i];
+		if (provider_key != NULL && strcmp(p->id,
+		    auth->default_provider) != 0)
+			continue;
+		n = s.n;
+		add_provider(&s, p, "");
+		/* the first key speaks for all */
+		if (s.n > n && (t[n].key[0] != '\0' || is_meant(&s, &t[n])))
+			s.n = n + 1;
+		else
+			s.n = n;
+	}
+	wl_catalog_put(use);
+	return s.n;
 }
 
 void

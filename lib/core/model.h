@@ -53,6 +53,18 @@ int wl_model_targets(struct wl_arena *a, const struct wl_conf *conf,
     struct wl_target t[WL_TARGETS], struct wl_err *e)
     __attribute__((warn_unused_result));
 
+/*
+ * Fill T with one target, without a model, for each provider that the project
+ * can call: those that it has a key for, and those that need none when they
+ * are its default or on a host of upstream_private_hosts.  With PROVIDER_KEY
+ * its default provider alone.  Returns how many, or -1 with *E as above.
+ */
+#define WL_PROVIDERS	16
+int wl_model_providers(struct wl_arena *a, const struct wl_conf *conf,
+    const struct wl_auth *auth, const struct wl_keyring *keys,
+    const char *provider_key, struct wl_target t[WL_PROVIDERS],
+    struct wl_err *e) __attribute__((warn_unused_result));
+
 /* Drop what is cached of providers, routes and keys. */
 void wl_model_flush(void);
 

@@ -7,6 +7,7 @@
 
 #include "lib/core/call.h"
 
+struct wl_model_item;
 struct wl_target;
 
 /*
@@ -63,6 +64,17 @@ struct wl_provider {
 	void		(*error)(struct wl_arena *a, const struct wl_target *t,
 			    int status, struct wl_str body,
 			    struct wl_result *res);
+	/*
+	 * The request (GET) for the list of the models at T.  0, or -1 with
+	 * *E.
+	 */
+	int		(*list)(struct wl_arena *a, const struct wl_target *t,
+			    struct wl_upcall *u, struct wl_err *e);
+	/*
+	 * The models of its answer, in the arena.  0, or -1: no such list.
+	 */
+	int		(*listed)(struct wl_arena *a, struct wl_str body,
+			    struct wl_model_item **v, int *n);
 };
 
 extern const struct wl_provider wl_provider_openai;

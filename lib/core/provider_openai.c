@@ -14,6 +14,7 @@
 #include "lib/base/wait.h"
 #include "lib/core/model.h"
 #include "lib/core/provider_error.h"
+#include "lib/core/provider_openai.h"
 
 #define TOKENS_MAX	((int64_t)1000000000)
 /* A longer answer is looked through on a helper thread. */
@@ -201,6 +202,24 @@ request(struct wl_arena *a, const struct wl_ask *ask,
 	u->headers[n] = wl_arena_printf(a, "X-Request-Id: %s", request_id);
 	return u->headers[n] == NULL ? wl_err_set(e, WL_E_UNAVAILABLE, NULL) :
 	    0;
+}
+
+static int
+list(struct wl_arena *a, const struct wl_target *t, struct wl_upcall *u,
+    struct wl_err *e)
+{
+	char *key;
+
+	memset(u, 0, sizeof(*u));
+	u->url = wl_arena_printf(a, "%s/models", t->base_url);
+	u->headers = wl_arena_alloc(a, 3 * sizeof(*u->headers));
+	if (u->url == NULL || u->headers == NULL ||
+	    key_header(a, t, &key) == -1)
+		return wl_err_memory(e);
+	u->headers[0] = "Accept: application/json";
+	u->headers[1] = key;
+	u->headers[2] = NULL;
+	return 0;
 }
 
 /* ---- usage ---- */
@@ -569,4 +588,6 @@ const struct wl_provider wl_provider_openai = {
 	.answer = answer,
 	.chunk = chunk,
 	.error = error,
+	.list = list,
+	.listed = wl_openai_listed,
 };

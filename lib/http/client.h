@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 struct wl_arena;
+struct wl_buf;
 struct wl_conf;
 struct wl_err;
 struct wl_xfer;
@@ -121,6 +122,14 @@ int wl_xfer_error(struct wl_xfer *x, struct wl_err *e);
  */
 struct wl_xfer_times { int64_t connect, first_byte, total; bool reused; };
 void wl_xfer_times(const struct wl_xfer *x, struct wl_xfer_times *t);
+
+/*
+ * Read X to its end, at most MAX bytes, into B, whose limit is larger.  0, or
+ * -1 with *E: as above, WL_E_UPSTREAM_INVALID for a longer body,
+ * WL_E_CLIENT_CLOSED when cancelled.
+ */
+int wl_xfer_read(struct wl_xfer *x, size_t max, struct wl_buf *b,
+    struct wl_err *e) __attribute__((warn_unused_result));
 
 /*
  * The simple case: run O, collect at most MAX bytes of body into the arena

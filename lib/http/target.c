@@ -16,6 +16,8 @@
 #include "lib/base/str.h"
 
 static const char *const markers[] = { "/v1/", "/observability/" };
+/* what follows is a name with slashes, which clients encode */
+static const char names[] = "/v1/models/";
 
 static int
 refuse(struct wl_err *e, const char *why)
@@ -40,6 +42,28 @@ skip_authority(const char *uri)
 		return uri;
 	p += strcspn(p, "/?");
 	return *p == '\0' ? "/" : p;
+}
+
+/*
+ * Encoded slashes of a model's name in PATH as slashes; everywhere else they
+ * are refused, for a web server may have judged the path by them.
+ */
+static void
+open_slashes(char *path)
+{
+	char *from = strstr(path, names), *to;
+
+	if (from == NULL)
+		return;
+	for (to = from; *from != '\0'; to++) {
+		if (strncasecmp(from, "%2f", 3) == 0) {
+			*to = '/';
+			from += 3;
+		} else {
+			*to = *from++;
+		}
+	}
+	*to = '\0';
 }
 
 /*
@@ -110,15 +134,17 @@ wl_target_parse(struct wl_arena *a, const char *uri, const char *base_path,
 {
 	const char *raw = skip_authority(uri), *mark, *why;
 	size_t rawlen = strcspn(raw, "?");
-	char *decoded, *b, *p, *q;
+	char *encoded, *decoded, *b, *p, *q;
 	ssize_t len, cut;
 
 	mark = raw[rawlen] == '?' ? raw + rawlen + 1 : "";
 	if (strchr(raw, '#') != NULL)
 		return refuse(e, "fragment");
-	if ((decoded = wl_arena_alloc(a, rawlen + 1)) == NULL)
+	if ((encoded = wl_arena_dup(a, raw, rawlen)) == NULL ||
+	    (decoded = wl_arena_alloc(a, rawlen + 1)) == NULL)
 		goto memory;
-	if ((len = wl_percent_decode(raw, rawlen, decoded)) == -1)
+	open_slashes(encoded);
+	if ((len = wl_percent_decode(encoded, strlen(encoded), decoded)) == -1)
 		return refuse(e, "bad escape");
 	if ((why = fault_of(decoded, (size_t)len)) != NULL)
 		return refuse(e, why);

@@ -16,7 +16,8 @@ struct wl_err;
  * All three live in A.
  *
  * Returns 0, or -1 with *E: WL_E_INVALID_REQUEST for a malformed escape, a
- * control character, '\\', '#', NUL or an encoded '/', "//", a ".." segment,
+ * control character, '\\', '#', NUL, an encoded '/' (but after
+ * "/v1/models/": names of models have slashes), "//", a ".." segment,
  * what is no UTF-8 or neither form; WL_E_NOT_FOUND when BASE_PATH is not a
  * prefix; WL_E_UNAVAILABLE when memory is out.  *PATH, *BASE and *QUERY are
  * then untouched.

@@ -191,11 +191,8 @@ wl_xfer_times(const struct wl_xfer *x, struct wl_xfer_times *t)
 	t->reused = x->reused;
 }
 
-/*
- * Read X to its end into B.
- */
-static int
-read_all(struct wl_xfer *x, size_t max, struct wl_buf *b, struct wl_err *e)
+int
+wl_xfer_read(struct wl_xfer *x, size_t max, struct wl_buf *b, struct wl_err *e)
 {
 	struct wl_str s;
 	int bits = 0;
@@ -229,7 +226,7 @@ wl_fetch(struct wl_arena *a, const struct wl_xfer_opts *o, size_t max,
 	if (x == NULL)
 		return -1;
 	wl_buf_init(&b, max + 1);
-	if (read_all(x, max, &b, e) == 0) {
+	if (wl_xfer_read(x, max, &b, e) == 0) {
 		body->len = b.len;
 		body->p = wl_arena_dup(a, b.p, b.len);
 		rc = x->status;

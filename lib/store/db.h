@@ -107,6 +107,11 @@ int wl_db_model_providers(struct wl_arena *a, const char *model,
     const char ***providers, int *n, struct wl_err *e)
     __attribute__((warn_unused_result));
 
+/* The models that have a price of PROVIDER's now, by name, at most 5,000. */
+int wl_db_provider_models(struct wl_arena *a, const char *provider,
+    const char ***models, int *n, struct wl_err *e)
+    __attribute__((warn_unused_result));
+
 /* ---- db_usage.c: what counters begin with ---------------------------- */
 
 /*

@@ -43,10 +43,19 @@ static const char sql_model_providers[] =
     " WHERE p.enabled"
     " AND c.model IN ($1, watchllm.undated_model($1)) ORDER BY p.id";
 
+static const char sql_provider_models[] =
+    "SELECT DISTINCT c.model FROM watchllm.price c"
+    " WHERE c.provider = coalesce((SELECT p.price_provider"
+    " FROM watchllm.provider p WHERE p.id = $1), $1)"
+    " AND c.effective_from <= now()"
+    " AND (c.effective_to IS NULL OR c.effective_to > now())"
+    " ORDER BY c.model LIMIT 5000";
+
 const struct wl_stmt wl_db_provider_stmts[] = {
 	{ "keys", WL_ROLE_APP, sql_keys },
 	{ "model_providers", WL_ROLE_APP, sql_model_providers },
 	{ "price", WL_ROLE_APP, sql_price },
+	{ "provider_models", WL_ROLE_APP, sql_provider_models },
 	{ "providers", WL_ROLE_APP, sql_providers },
 	{ "routes", WL_ROLE_APP, sql_routes },
 	{ NULL, WL_ROLE_APP, NULL }
@@ -189,21 +198,38 @@ wl_db_price(struct wl_arena *a, const char *provider, const char *model,
 	return 1;
 }
 
-int
-wl_db_model_providers(struct wl_arena *a, const char *model,
-    const char ***providers, int *n, struct wl_err *e)
+/*
+ * The one column of SQL for the one parameter VALUE.
+ */
+static int
+names(struct wl_arena *a, const char *sql, const char *value,
+    const char ***out, int *n, struct wl_err *e)
 {
-	struct wl_param p[] = { WL_P(model) };
-	struct wl_rows *r = wl_pg_ask(WL_ROLE_APP, a, sql_model_providers, 1, p, e);
+	struct wl_param p[] = { WL_P(value) };
+	struct wl_rows *r = wl_pg_ask(WL_ROLE_APP, a, sql, 1, p, e);
 	int i;
 
 	if (r == NULL)
 		return -1;
 	*n = wl_rows_count(r);
-	*providers = wl_arena_alloc(a, (size_t)(*n + 1) * sizeof(**providers));
-	if (*providers == NULL)
+	*out = wl_arena_alloc(a, (size_t)(*n + 1) * sizeof(**out));
+	if (*out == NULL)
 		return wl_err_memory(e);
 	for (i = 0; i < *n; i++)
-		(*providers)[i] = wl_rows_get(r, i, 0);
+		(*out)[i] = wl_rows_get(r, i, 0);
 	return 0;
+}
+
+int
+wl_db_model_providers(struct wl_arena *a, const char *model,
+    const char ***providers, int *n, struct wl_err *e)
+{
+	return names(a, sql_model_providers, model, providers, n, e);
+}
+
+int
+wl_db_provider_models(struct wl_arena *a, const char *provider,
+    const char ***models, int *n, struct wl_err *e)
+{
+	return names(a, sql_provider_models, provider, models, n, e);
 }

@@ -461,6 +461,33 @@ test_next(void)
 	    "a=1.5e-07;b={\"c\":[1, \"}\"]};=\"x,y\";q\\\"=null;");
 }
 
+static const char *
+elements(const char *text)
+{
+	static char all[256];
+	struct wl_str value;
+	size_t pos = 0, n = 0;
+
+	all[0] = '\0';
+	while (wl_json_item(text, strlen(text), &pos, &value))
+		n += (size_t)snprintf(all + n, sizeof(all) - n, "%.*s;",
+		    (int)value.len, value.p);
+	return all;
+}
+
+static void
+test_items(void)
+{
+	CU_ASSERT_STRING_EQUAL(elements("[]"), "");
+	CU_ASSERT_STRING_EQUAL(elements(" [ ] "), "");
+	CU_ASSERT_STRING_EQUAL(elements("{\"a\":[1]}"), "");
+	CU_ASSERT_STRING_EQUAL(elements("\"[1]\""), "");
+	CU_ASSERT_STRING_EQUAL(elements("[1]"), "1;");
+	CU_ASSERT_STRING_EQUAL(elements(" [ {\"a\":[1,\"]\"]} ,\n\"x,y\" ,"
+	    "null,[[],[2]], -1e5 ] "),
+	    "{\"a\":[1,\"]\"]};\"x,y\";null;[[],[2]];-1e5;");
+}
+
 /*
  * Eight bytes are looked at in one step: what needs a look must be found at
  * every place of it, and near the end.
@@ -523,6 +550,7 @@ main(void)
 		{ "finding a member written with escapes", test_find_escaped },
 		{ "the last of equal members counts", test_find_last },
 		{ "members one by one", test_next },
+		{ "elements one by one", test_items },
 		{ "runs of plain text", test_plain_runs },
 		{ "a full arena", test_arena_is_full },
 		{ NULL, NULL }

@@ -58,6 +58,10 @@ targets(void)
 		{ "/v1/a%2525b", "", "/v1/a%25b", "", "" },
 		{ "/v1/%c3%a9", "", "/v1/\xc3\xa9", "", "" },
 		{ "/v1/a..b/...", "", "/v1/a..b/...", "", "" },
+		{ "/v1/models/a%2fb/c%2F%64", "", "/v1/models/a/b/c/d", "",
+		    "" },
+		{ "/llm/v1/models/x%252f?y%2f", "", "/v1/models/x%2f", "/llm",
+		    "y%2f" },
 		{ "/health", "", "/health", "", "" },
 		{ "/v1", "", "/v1", "", "" },
 		{ "http://h.example/llm/v1/x?q", "", "/v1/x", "/llm", "q" },
@@ -105,6 +109,10 @@ bad_targets(void)
 		"/v1/../x", "/..", "/v1/..", "/../v1/x", "/v1/%2e%2e/x",
 		"/v1/.%2e", "//v1/x", "/v1//x", "/v1/x//", "/v1/%ff",
 		"/v1/%c3", "/v1/%ed%a0%80", "/v1/x#y", "/v1/x?y#z",
+		"/v1/models%2fx", "/v1/models/%2fx", "/v1/models/x%2f%2Fy",
+		"/v1/models/..%2fusage", "/v1/models/x%2f..", "/v1%2fmodels/x",
+		"/x%2fy/v1/models/z", "/v1/model%73/x%2fy",
+		"/v1/models/%5c", "/v1/models/%2",
 	};
 	const char *params[] = { "REQUEST_METHOD", "GET", "REQUEST_URI", NULL,
 	    NULL };

@@ -40,6 +40,10 @@ static const struct {
 	{ WL_GET, "/v1/health", WL_WHO_OPEN, 0, WL_LIMITER_NONE, false },
 	{ WL_GET, "/v1/health/detailed", WL_WHO_OPERATOR, 0, WL_LIMITER_NONE,
 	    false },
+	{ WL_GET, "/v1/models", WL_WHO_KEY, WL_SCOPE_GATEWAY, WL_LIMITER_NONE,
+	    false },
+	{ WL_GET, "/v1/models/{id}", WL_WHO_KEY, WL_SCOPE_GATEWAY,
+	    WL_LIMITER_NONE, false },
 	{ WL_GET, "/v1/usage", WL_WHO_KEY, 0, WL_LIMITER_NONE, false },
 };
 #define WANT	(sizeof(want) / sizeof(want[0]))
@@ -78,6 +82,20 @@ rows(void)
 	CU_ASSERT_EQUAL(n, WANT);
 }
 
+/*
+ * At the end of a path the piece is all that is left.
+ */
+static void
+pieces(void)
+{
+	CU_ASSERT_PTR_NOT_NULL_FATAL(find(WL_GET, "/v1/models/gpt-4o"));
+	CU_ASSERT_STRING_EQUAL(id, "gpt-4o");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(find(WL_HEAD, "/v1/models/a/b/c:free"));
+	CU_ASSERT_STRING_EQUAL(id, "a/b/c:free");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(find(WL_GET, "/v1/models"));
+	CU_ASSERT_PTR_NULL(id);
+}
+
 static void
 in_order(void)
 {
@@ -96,7 +114,7 @@ unknown(void)
 		"", "/", "/v1", "/v1/", "/v1/usage/", "/v1/usage/x",
 		"/V1/usage", "/v1/chat", "/v1/chat/completions/",
 		"/observability/debug-sentry", "/v1/admin/keys", "v1/usage",
-		"/health/detailed"
+		"/health/detailed", "/v1/models/", "/v1/modelsx"
 	};
 	size_t i;
 
@@ -145,6 +163,7 @@ main(void)
 	static const struct wl_test tests[] = {
 		{ "every row has the policy meant for it", rows },
 		{ "rows are in order", in_order },
+		{ "the piece that is an id", pieces },
 		{ "what is no route", unknown },
 		{ "methods, HEAD and OPTIONS", wrong_method },
 		{ NULL, NULL }

@@ -11,6 +11,7 @@
 
 #include "fcgi/ctx.h"
 #include "fcgi/h_chat.h"
+#include "fcgi/h_models.h"
 #include "fcgi/worker.h"
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
@@ -21,6 +22,7 @@
 #include "lib/core/catalog.h"
 #include "lib/core/event.h"
 #include "lib/core/model.h"
+#include "lib/core/models.h"
 #include "lib/store/db.h"
 #include "lib/store/db_health.h"
 #include "lib/store/db_migrate.h"
@@ -275,6 +277,26 @@ wl_redis_epoch(void)
 void
 wl_model_flush(void)
 {
+}
+
+void
+wl_models_flush(void)
+{
+}
+
+/* their real ones would need the stores */
+int
+wl_h_models_get(struct wl_ctx *ctx)
+{
+	(void)ctx;
+	return 0;
+}
+
+int
+wl_h_model_get(struct wl_ctx *ctx)
+{
+	(void)ctx;
+	return 0;
 }
 
 struct wl_reply *
