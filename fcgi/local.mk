@@ -1,6 +1,7 @@
 # all but main(), so that tests can put doubles in place of a part
 noinst_LIBRARIES += libwlfcgi.a
 libwlfcgi_a_SOURCES = \
+	fcgi/conn.c fcgi/conn.h \
 	fcgi/ctx.h \
 	fcgi/h_chat.c fcgi/h_chat.h \
 	fcgi/h_health.c fcgi/h_health.h \

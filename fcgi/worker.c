@@ -1,25 +1,20 @@
 /*
- * The worker: accepts connections, runs a coroutine for each, and ends in
- * good order.  Idle kept connections are parked coroutines that hold nothing
- * but their descriptor.
+ * The worker: what its requests share, signals, the start and an end in good
+ * order.
  */
 #include "config.h"
 #include "fcgi/worker.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
+#include "fcgi/conn.h"
 #include "fcgi/io_cgi.h"
-#include "fcgi/io_fcgx.h"
 #include "fcgi/serve.h"
 #include "lib/base/arena.h"
 #include "lib/base/co.h"
@@ -31,19 +26,10 @@
 #include "lib/base/secret.h"
 #include "lib/base/wait.h"
 #include "lib/http/client.h"
-#include "lib/http/guard.h"
 #include "lib/http/io.h"
 
 /* Waits that a wake or a signal ends are looked at again this often. */
 #define LONG_MS		((int64_t)3600 * 1000)
-/* Look again for a connection whose wake-up went to a process that died. */
-#define ACCEPT_MS	1000
-/* A connection that has not sent anything yet. */
-#define FRESH_MS	((int64_t)60 * 1000)
-/* The same, and for a kept one, when we are stopping: a request may be on the
-   way, and web servers do not send a POST twice. */
-#define FRESH_STOP_MS	1000
-#define KEPT_STOP_MS	200
 /* What a cancelled request may still take. */
 #define CANCEL_MS	5000
 /* Apache kills a CGI program 3 s after it asked it to end. */
@@ -63,32 +49,15 @@ struct generation {
 	bool			 ours;	/* conf is freed with it */
 };
 
-struct conn {
-	struct conn		*prev, *next;
-	struct conn		*next_waiting;
-	struct wl_co		*co;
-	struct wl_io_fcgx	*io;
-	bool			 used;		/* has carried a request */
-	bool			 idle;		/* waits for one */
-	bool			 waiting;	/* has one, waits for a slot */
-	int64_t			 since;
-};
-
 static struct {
 	int			 listen_fd;
 	int			 signal_fd;
 	int			 status;
 	bool			 hurry;		/* signalled twice */
-	int64_t			 stopped_at;
 	struct generation	*conf;
-	struct conn		*conns;
-	struct conn		*first_waiting, **last_waiting;
-	uint64_t		 idle;		/* kept connections */
-	bool			 want_room;	/* the acceptor waits for some */
-	struct wl_co		*main, *acceptor, *signals, *ticker, *request;
+	struct wl_co		*main, *signals, *ticker, *request;
 	struct wl_arena		*arena[ARENAS];
 	size_t			 narena;
-	const char		*addresses;	/* FCGI_WEB_SERVER_ADDRS */
 } w;
 
 static void
@@ -168,265 +137,11 @@ serve(struct wl_io *io)
 	return true;
 }
 
-/*
- * Connections.
- */
-
 static void
 wake(struct wl_co *co)
 {
 	if (co != NULL)
 		wl_wake(co);
-}
-
-/*
- * There may be room for another connection.
- */
-static void
-room_made(void)
-{
-	if (w.want_room)
-		wake(w.acceptor);
-}
-
-static bool
-full(void)
-{
-	return wl_worker.requests >= (uint64_t)wl_worker.conf->max_requests;
-}
-
-/*
- * Wait for the next request on C.  Returns whether there is something to
- * read.
- */
-static bool
-await_request(struct conn *c)
-{
-	int64_t deadline;
-	int got;
-
-	c->idle = true;
-	c->since = wl_mono();
-	w.idle += c->used;
-	room_made();
-	do {
-		deadline = c->since + (c->used ? LONG_MS : FRESH_MS);
-		if (wl_worker.stopping)
-			deadline = w.stopped_at + (c->used ? KEPT_STOP_MS :
-			    FRESH_STOP_MS);
-		got = wl_io_fcgx_idle(c->io, deadline);
-	} while (got == 0 && wl_mono() < deadline);
-	w.idle -= c->used;
-	c->idle = false;
-	return got == 1;
-}
-
-static void
-wake_waiting(void)
-{
-	if (w.first_waiting != NULL)
-		wl_wake(w.first_waiting->co);
-}
-
-/*
- * A kept connection can bring a request when all slots are taken.
- */
-static bool
-take_slot(struct conn *c)
-{
-	struct conn **link;
-	int got = 1;
-
-	if (full() || w.first_waiting != NULL) {
-		c->waiting = true;
-		c->next_waiting = NULL;
-		*w.last_waiting = c;
-		w.last_waiting = &c->next_waiting;
-		while (got != -1 && (full() || w.first_waiting != c))
-			got = wl_wait(-1, WL_WOKEN, wl_mono() + LONG_MS);
-		for (link = &w.first_waiting; *link != c;
-		    link = &(*link)->next_waiting)
-			;
-		if ((*link = c->next_waiting) == NULL)
-			w.last_waiting = link;
-		c->waiting = false;
-	}
-	if (got != -1)
-		wl_worker.requests++;
-	if (!full())
-		wake_waiting();
-	return got != -1;
-}
-
-static void
-give_slot(void)
-{
-	wl_worker.requests--;
-	wake_waiting();
-	room_made();
-}
-
-static bool
-serve_one(struct conn *c)
-{
-	struct wl_io *io = wl_io_fcgx_accept(c->io);
-
-	if (io == NULL || !serve(io))
-		return false;
-	return wl_io_fcgx_end(c->io);
-}
-
-static void
-connection(void *arg)
-{
-	struct conn *c = arg;
-	bool keep = true;
-
-	while (keep && !wl_co_cancelled() && await_request(c) &&
-	    take_slot(c)) {
-		keep = serve_one(c);
-		c->used = true;
-		give_slot();
-	}
-	wl_io_fcgx_close(c->io);
-	if (c->prev != NULL)
-		c->prev->next = c->next;
-	else
-		w.conns = c->next;
-	if (c->next != NULL)
-		c->next->prev = c->prev;
-	free(c);
-	wl_worker.connections--;
-	room_made();
-	if (wl_worker.stopping)
-		wake(w.main);
-}
-
-static void
-add_connection(int fd)
-{
-	struct conn *c = calloc(1, sizeof(*c));
-
-	if (c == NULL || (c->io = wl_io_fcgx_open(fd)) == NULL) {
-		wl_log(WL_ERROR, "worker.memory",
-		    "no memory for a connection");
-		close(fd);
-		free(c);
-		return;
-	}
-	c->next = w.conns;
-	if (c->next != NULL)
-		c->next->prev = c;
-	w.conns = c;
-	wl_worker.connections++;
-	if (wl_worker.stopping)
-		wl_io_fcgx_last(c->io);
-	if ((c->co = wl_co_spawn("connection", connection, c)) != NULL)
-		return;
-	wl_log(WL_ERROR, "worker.memory", "no stack for a connection");
-	w.conns = c->next;
-	if (w.conns != NULL)
-		w.conns->prev = NULL;
-	wl_worker.connections--;
-	wl_io_fcgx_close(c->io);
-	free(c);
-}
-
-/*
- * Accepting.
- */
-
-/*
- * Whether the web server at SS may talk to us (FastCGI specification, 3.2).
- */
-static bool
-peer_allowed(const struct sockaddr_storage *ss)
-{
-	const struct sockaddr_in6 *in6 = (const void *)ss;
-	const struct sockaddr_in *in = (const void *)ss;
-	char text[INET6_ADDRSTRLEN];
-	const void *raw = &in->sin_addr;
-
-	if (w.addresses == NULL ||
-	    (ss->ss_family != AF_INET && ss->ss_family != AF_INET6))
-		return true;
-	if (ss->ss_family == AF_INET6)
-		raw = &in6->sin6_addr;
-	return inet_ntop(ss->ss_family, raw, text, sizeof(text)) != NULL &&
-	    wl_guard_addr_in(text, w.addresses);
-}
-
-static void
-accept_one(void)
-{
-	struct sockaddr_storage ss = { 0 };
-	socklen_t len = sizeof(ss);
-	int fd, on = 1;
-
-	fd = accept4(w.listen_fd, (struct sockaddr *)&ss, &len,
-	    SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd == -1) {
-		/* another process was faster, or the peer has gone again */
-		if (errno == EAGAIN || errno == EINTR ||
-		    errno == ECONNABORTED)
-			return;
-		wl_log(WL_ERROR, "worker.accept", "%s", strerror(errno));
-		wl_sleep(100);
-		return;
-	}
-	if (!peer_allowed(&ss)) {
-		close(fd);
-		return;
-	}
-	if (ss.ss_family != AF_UNIX)
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	add_connection(fd);
-}
-
-/*
- * Kept connections beyond what can be served are closed, the longest idle
- * one first.
- */
-static void
-close_idlest(void)
-{
-	struct conn *c, *idlest = NULL;
-
-	for (c = w.conns; c != NULL; c = c->next)
-		if (c->idle && c->used &&
-		    (idlest == NULL || c->since < idlest->since))
-			idlest = c;
-	if (idlest != NULL)
-		wl_co_cancel(idlest->co);
-}
-
-static void
-accept_loop(void *arg)
-{
-	int got = 0;
-
-	(void)arg;
-	while (!wl_worker.stopping && got != -1) {
-		uint64_t max = (uint64_t)wl_worker.conf->max_requests;
-
-		/* who has not sent anything yet is about to */
-		w.want_room = wl_worker.connections - w.idle >= max;
-		if (w.want_room) {
-			got = wl_wait(-1, WL_WOKEN, wl_mono() + LONG_MS);
-			continue;
-		}
-		got = wl_wait(w.listen_fd, EPOLLIN | EPOLLEXCLUSIVE,
-		    wl_mono() + ACCEPT_MS);
-		if (got > 0 && (got & EPOLLIN)) {
-			if (wl_worker.connections >= 2 * max + 64)
-				close_idlest();
-			accept_one();
-		}
-	}
-	/* the only wake-up for a connection may have been ours */
-	accept_one();
-	w.acceptor = NULL;
-	wake(w.main);
 }
 
 /*
@@ -469,26 +184,18 @@ reload(void)
 static void
 stop(void)
 {
-	struct conn *c;
-
 	if (wl_worker.stopping) {
 		w.hurry = true;
 		wake(w.main);
 		return;
 	}
 	wl_worker.stopping = true;
-	w.stopped_at = wl_mono();
 	wl_log(WL_INFO, "worker.stop", "%llu requests running",
 	    (unsigned long long)wl_worker.requests);
-	if (w.acceptor != NULL)
-		wl_co_cancel(w.acceptor);
-	for (c = w.conns; c != NULL; c = c->next) {
-		wl_io_fcgx_last(c->io);
-		if (c->idle)
-			wl_wake(c->co);
-	}
 	if (wl_worker.one_request)
 		wl_io_cgi_gone();
+	else
+		wl_conn_stop();
 	wake(w.main);
 }
 
@@ -607,8 +314,7 @@ cgi_serving(void)
 static bool
 busy(void)
 {
-	return wl_worker.connections > 0 || w.acceptor != NULL ||
-	    w.request != NULL;
+	return w.request != NULL || wl_conn_any();
 }
 
 static bool
@@ -623,14 +329,11 @@ helping(void)
 static void
 drain(int64_t ms)
 {
-	struct conn *c;
-
 	if (await_end(busy, wl_mono() + ms))
 		return;
 	wl_log(WL_WARN, "worker.cut", "%llu requests cut off",
 	    (unsigned long long)wl_worker.requests);
-	for (c = w.conns; c != NULL; c = c->next)
-		wl_co_cancel(c->co);
+	wl_conn_cancel();
 	if (w.request != NULL)
 		wl_co_cancel(w.request);
 	w.hurry = false;
@@ -693,8 +396,7 @@ run_cgi(bool ready)
 static int
 run_fcgi(void)
 {
-	w.acceptor = wl_co_spawn("accept", accept_loop, NULL);
-	if (w.acceptor == NULL)
+	if (wl_conn_open(w.listen_fd, serve) == -1)
 		return 1;
 	wl_log(WL_INFO, "worker.start", "at most %lld requests at once",
 	    (long long)wl_worker.conf->max_requests);
@@ -714,7 +416,6 @@ run(void *arg)
 
 	wl_loop_on_slow(on_slow_turn);
 	w.main = wl_co_self();
-	w.last_waiting = &w.first_waiting;
 	w.signals = wl_co_spawn("signals", signals, NULL);
 	ready = w.signals != NULL && open_all(arg, &e) == 0;
 	if (ready)
@@ -748,7 +449,6 @@ wl_worker_run(struct wl_conf *conf, int fd)
 	wl_worker.load = load;
 	wl_worker.one_request = fd == -1;
 	w.listen_fd = fd;
-	w.addresses = getenv("FCGI_WEB_SERVER_ADDRS");
 	if (fd != -1 && ((flags = fcntl(fd, F_GETFL)) == -1 ||
 	    fcntl(fd, F_SETFL, flags | O_NONBLOCK) == -1))
 		return 1;
