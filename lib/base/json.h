@@ -18,6 +18,7 @@ struct wl_arena;
 
 #define WL_JSON_DEPTH	32		/* nesting */
 #define WL_JSON_TOKENS	50000		/* structural tokens of a document */
+#define WL_JSON_ITEMS	8		/* commas of arrays that count as one */
 
 enum wl_json_fault {
 	WL_JSON_OK,
@@ -28,7 +29,8 @@ enum wl_json_fault {
 
 /*
  * One pass over P without allocation: strict RFC 8259 grammar, UTF-8, depth
- * and number of structural tokens ({}[],:) at most MAX_TOKENS.  An escaped
+ * and number of structural tokens ({}[]:, and the commas of objects) at most
+ * MAX_TOKENS, commas of arrays at most WL_JSON_ITEMS times as many.  An escaped
  * half of a surrogate pair is let pass; json-c reads it as U+FFFD.  A name
  * with an escaped NUL is a syntax error, though the RFC allows it: json-c
  * would cut the name there, and read another member than the next reader.

@@ -207,7 +207,7 @@ struct scanner {
 	enum expect	 expect;
 	int		 depth;
 	uint64_t	 objects;	/* a bit per level: is it an object */
-	size_t		 tokens, max_tokens;
+	size_t		 tokens, items, max_tokens;
 };
 
 static bool
@@ -242,12 +242,23 @@ close_level(struct scanner *s, bool object)
 }
 
 /*
+ * Count CH: a further element of an array costs json-c little.
+ */
+static bool
+is_too_many(struct scanner *s, char ch)
+{
+	if (ch != ',' || in_object(s))
+		return ++s->tokens > s->max_tokens;
+	return s->items++ / WL_JSON_ITEMS >= s->max_tokens;
+}
+
+/*
  * One structural token, which C has already passed.
  */
 static enum wl_json_fault
 structural(struct scanner *s, char ch)
 {
-	if (++s->tokens > s->max_tokens)
+	if (is_too_many(s, ch))
 		return WL_JSON_BIG;
 	switch (ch) {
 	case '{':

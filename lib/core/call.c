@@ -180,6 +180,7 @@ struct measure {
 
 /*
  * Text that is no text: images and sound are not billed by their letters.
+ * Sound stands as {"input_audio": {"data": …}}, without the "data:".
  */
 static bool
 is_data_url(const char *p, size_t len)
@@ -212,7 +213,9 @@ measure(struct json_object *o, struct measure *m)
 		end = json_object_iter_end(o);
 		for (; !json_object_iter_equal(&it, &end);
 		    json_object_iter_next(&it))
-			measure(json_object_iter_peek_value(&it), m);
+			if (strcmp(json_object_iter_peek_name(&it),
+			    "input_audio") != 0)
+				measure(json_object_iter_peek_value(&it), m);
 		return;
 	case json_type_null:
 	case json_type_boolean:
@@ -318,6 +321,11 @@ wl_ask_read(struct wl_ask *ask, enum wl_api api, const struct wl_req *r)
 	if (!is_json_type(r->content_type)) {
 		wl_err_set(&ask->fault, WL_E_UNSUPPORTED_MEDIA,
 		    "Send the body as Content-Type: application/json.");
+		return;
+	}
+	if (r->encoded) {
+		wl_err_set(&ask->fault, WL_E_UNSUPPORTED_MEDIA,
+		    "Send the body without Content-Encoding.");
 		return;
 	}
 	ask->json = wl_json_parse(r->arena, r->body.p == NULL ? "" : r->body.p,

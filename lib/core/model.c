@@ -289,31 +289,60 @@ explicit_targets(struct search *s, struct wl_str model, struct wl_err *e)
 	return s->n > 0 ? s->n : byok(e, p->id);
 }
 
+/*
+ * Nobody has said where NAME goes: to those that have a price for it and the
+ * project has a key for.  A key that came with the request goes to nobody
+ * whom its owner may not have meant.
+ */
+static int
+seller_targets(struct search *s, const char *name,
+    const struct wl_db_provider **first, struct wl_err *e)
+{
+	struct candidates c = { .n = 0 };
+	int i;
+
+	if (by_prices(s, name, &c, e) == -1)
+		return -1;
+	*first = c.n > 0 ? c.p[0] : NULL;
+	if (s->own_key != NULL && c.n > 1) {
+		wl_err_set(e, WL_E_INVALID_REQUEST, "Several providers serve "
+		    "the model. Name the one that X-Provider-Key is for, as in "
+		    "\"%s/%.64s\".", c.p[0]->id, name);
+		e->param = "model";
+		return -1;
+	}
+	for (i = 0; i < c.n; i++)
+		if (c.p[i]->key_required)
+			add_provider(s, c.p[i], name);
+	return s->n;
+}
+
 static int
 implicit_targets(struct search *s, struct wl_str model, struct wl_err *e)
 {
 	const char *name = wl_arena_dup(s->a, model.p, model.len);
-	const struct wl_db_provider *def;
+	const struct wl_db_provider *def, *first = NULL;
 	struct candidates c = { .n = 0 };
 	int i;
 
 	if (name == NULL)
 		return wl_err_set(e, WL_E_UNAVAILABLE, NULL);
 	by_routes(s, model, &c);
-	if (by_prices(s, name, &c, e) == -1)
-		return -1;
 	for (i = 0; i < c.n; i++)
 		add_provider(s, c.p[i], name);
 	def = find_provider(s->cat, wl_str_of(s->auth->default_provider));
 	if (s->n == 0 && def != NULL)
 		add_provider(s, def, name);
+	if (s->n == 0 && seller_targets(s, name, &first, e) == -1)
+		return -1;
 	if (s->n > 0)
 		return s->n;
-	if (c.n == 0 && def == NULL)
-		return wl_err_set(e, WL_E_MODEL_NOT_FOUND,
-		    "The model \"%s\" does not exist or no provider serves it.",
-		    name);
-	return byok(e, c.n > 0 ? c.p[0]->id : def->id);
+	if (c.n > 0 || def != NULL)
+		first = c.n > 0 ? c.p[0] : def;
+	if (first != NULL)
+		return byok(e, first->id);
+	return wl_err_set(e, WL_E_MODEL_NOT_FOUND,
+	    "The model \"%s\" does not exist or no provider serves it.", name);
 }
 
 /*

@@ -34,14 +34,16 @@ struct wl_target {
 /*
  * Fill T with the targets for MODEL in the order to try, one for each key: an
  * explicit "provider/model" names its provider; else the providers that the
- * table of routes (best match first) and the prices give, those for which the
- * project has keys, else the project's default provider.  A key is used only
- * for the host that it is bound to (AAD "project|provider|host").
- * PROVIDER_KEY is the request's own key, or NULL: it goes to the first of
- * these providers alone.  KEYS may be NULL: no stored key can be used.
+ * table of routes gives (best match first), else the project's default
+ * provider, else those that have a price for MODEL and that the project has
+ * keys for; always those that can be called.  A key is used only for the host
+ * that it is bound to (AAD "project|provider|host").  PROVIDER_KEY is the
+ * request's own key, or NULL: it goes to the first of these providers alone,
+ * and to none when prices give several.  KEYS may be NULL: no stored key can be used.
  * Strings live in A.  Returns how many (> 0), or -1 with *E:
  * WL_E_MODEL_NOT_FOUND, WL_E_BYOK_REQUIRED, WL_E_UNAVAILABLE,
- * WL_E_INVALID_REQUEST for a PROVIDER_KEY that is not visible ASCII.
+ * WL_E_INVALID_REQUEST for a PROVIDER_KEY that is not visible ASCII, or that
+ * may be for several.
  *
  * Providers, routes and what prices say of a model are remembered for 60 s
  * and refreshed behind the caller's back; they, and a project's keys, are

@@ -51,11 +51,12 @@ struct wl_provider {
 			    struct wl_str body, struct wl_result *res);
 	/*
 	 * The same for the data of one stream event.  A is scratch: it is
-	 * reset afterwards.  Waits for nothing.  Of an error, RES->err and
-	 * upstream_code are set.
+	 * reset afterwards.  Waits for nothing.  Of an error RES->err is set,
+	 * and the rest as error() does, refusal in A.
 	 */
 	enum wl_chunk	(*chunk)(struct wl_arena *a, const struct wl_ask *ask,
-			    struct wl_str data, struct wl_result *res);
+			    const struct wl_target *t, struct wl_str data,
+			    struct wl_result *res);
 	/*
 	 * What the provider says in an error answer of T with STATUS, without
 	 * secrets: RES->err.msg (when it says something), upstream_code, and

@@ -13,6 +13,9 @@
 #include "lib/core/model.h"
 #include "lib/core/redact.h"
 
+/* Of an error that says where. */
+#define DEPTH	6
+
 static char *
 replace_all(struct wl_arena *a, const char *s, const char *what)
 {
@@ -53,22 +56,113 @@ scrub(struct wl_arena *a, const struct wl_target *t, struct wl_str s)
 	return out == NULL ? "" : out;
 }
 
-/*
- * The words of error object O, which may be a mere string.
- */
-static struct wl_str
-error_text(struct json_object *o, struct json_object *whole)
+static struct json_object *
+member(struct json_object *o, const char *key)
 {
-	struct wl_str s = WL_STR("");
+	struct json_object *m = NULL;
 
-	if (json_object_is_type(o, json_type_string))
-		return (struct wl_str){ json_object_get_string(o),
-		    (size_t)json_object_get_string_len(o) };
-	if (wl_json_str(o, "message", &s) ||
-	    wl_json_str(whole, "message", &s) ||
-	    wl_json_str(whole, "detail", &s))
-		return s;
-	return s;
+	if (json_object_is_type(o, json_type_object))
+		(void)json_object_object_get_ex(o, key, &m);
+	return m;
+}
+
+bool
+wl_provider_error_tells(struct json_object *o)
+{
+	switch (json_object_get_type(o)) {
+	case json_type_null:
+		return false;
+	case json_type_boolean:
+		return json_object_get_boolean(o);
+	case json_type_string:
+		return json_object_get_string_len(o) > 0;
+	case json_type_object:
+		return json_object_object_length(o) > 0;
+	case json_type_array:
+		return json_object_array_length(o) > 0;
+	case json_type_int:
+	case json_type_double:
+		break;
+	}
+	return true;
+}
+
+bool
+wl_provider_error_is(struct json_object *whole)
+{
+	return wl_provider_error_tells(member(whole, "error"));
+}
+
+/*
+ * Where the value is that FastAPI complains of, as "body.messages.0: ".
+ */
+static void
+add_place(struct wl_buf *b, struct json_object *loc)
+{
+	struct json_object *step;
+	size_t i, n;
+
+	if (!json_object_is_type(loc, json_type_array))
+		return;
+	n = json_object_array_length(loc);
+	for (i = 0; i < n && i < DEPTH; i++) {
+		step = json_object_array_get_idx(loc, i);
+		wl_buf_printf(b, "%s%.100s", i == 0 ? "" : ".",
+		    json_object_get_string(step));
+	}
+	if (n > 0)
+		wl_buf_adds(b, ": ");
+}
+
+/*
+ * The words of O, which is a text, says it in a member, or is a list of such;
+ * of a list the first that says something.
+ */
+static bool
+add_words(struct wl_buf *b, struct json_object *o, int depth)
+{
+	static const char *const members[] = { "message", "msg", "detail" };
+	struct json_object *m;
+	size_t i;
+
+	if (depth > DEPTH)
+		return false;
+	if (json_object_is_type(o, json_type_string)) {
+		wl_buf_add(b, json_object_get_string(o),
+		    (size_t)json_object_get_string_len(o));
+		return b->len > 0;
+	}
+	if (json_object_is_type(o, json_type_array)) {
+		for (i = 0; i < json_object_array_length(o) && i < 8; i++)
+			if (add_words(b, json_object_array_get_idx(o, i),
+			    depth + 1))
+				return true;
+		return false;
+	}
+	if ((m = member(o, "msg")) != NULL)
+		add_place(b, member(o, "loc"));
+	for (i = 0; i < sizeof(members) / sizeof(members[0]); i++)
+		if ((m = member(o, members[i])) != NULL &&
+		    add_words(b, m, depth + 1))
+			return true;
+	return false;
+}
+
+/*
+ * The words of error object O of WHOLE, without secrets; never NULL.
+ */
+static const char *
+error_text(struct wl_arena *a, const struct wl_target *t,
+    struct json_object *o, struct json_object *whole)
+{
+	struct wl_buf b;
+	const char *text = "";
+
+	wl_buf_init(&b, WL_PROVIDER_ERROR_MAX);
+	if (add_words(&b, o, 0) || add_words(&b, whole, 0))
+		text = scrub(a, t, (struct wl_str){ b.p, b.len });
+	wl_buf_free(&b);
+	return text;
 }
 
 /*
@@ -90,19 +184,22 @@ word(struct wl_arena *a, const struct wl_target *t, struct json_object *o,
 
 void
 wl_provider_error_read(struct wl_arena *a, const struct wl_target *t,
-    struct json_object *whole, struct wl_result *res)
+    struct json_object *whole, const char *type, const char *code,
+    struct wl_result *res)
 {
-	struct json_object *o = NULL;
-	const char *text, *code, *type;
+	struct json_object *o;
+	const char *text, *own_code, *own_type;
 	struct wl_buf b;
 	struct wl_jw w;
 
-	(void)json_object_object_get_ex(whole, "error", &o);
-	text = scrub(a, t, error_text(o, whole));
-	code = word(a, t, o, "code");
-	type = word(a, t, o, "type");
-	(void)wl_strlcpy(res->upstream_code, code != NULL ? code :
-	    type != NULL ? type : "", sizeof(res->upstream_code));
+	if (json_object_is_type(whole, json_type_array))
+		whole = json_object_array_get_idx(whole, 0);
+	o = member(whole, "error");
+	text = error_text(a, t, o, whole);
+	own_code = word(a, t, o, "code");
+	own_type = word(a, t, o, "type");
+	(void)wl_strlcpy(res->upstream_code, own_code != NULL ? own_code :
+	    own_type != NULL ? own_type : "", sizeof(res->upstream_code));
 	if (text[0] == '\0')
 		return;
 	(void)wl_strlcpy(res->err.msg, text, sizeof(res->err.msg));
@@ -111,9 +208,9 @@ wl_provider_error_read(struct wl_arena *a, const struct wl_target *t,
 	wl_jw_obj(&w, NULL);
 	wl_jw_obj(&w, "error");
 	wl_jw_str(&w, "message", text);
-	wl_jw_str(&w, "type", type != NULL ? type : "invalid_request_error");
+	wl_jw_str(&w, "type", own_type != NULL ? own_type : type);
 	wl_jw_str(&w, "param", word(a, t, o, "param"));
-	wl_jw_str(&w, "code", code);
+	wl_jw_str(&w, "code", own_code != NULL ? own_code : code);
 	wl_jw_end(&w, '}');
 	wl_jw_end(&w, '}');
 	if (!b.failed)

@@ -1,7 +1,8 @@
 /*
  * What a provider says in an error, in OpenAI's shape or one of those that
- * are near to it: {"error": {…}}, {"error": "…"}, {"message": "…"},
- * {"detail": "…"}.
+ * are near to it: {"error": {…}}, {"error": "…"}, {"message": …},
+ * {"detail": …}, where a text may be a list of {"loc": […], "msg": "…"} as
+ * FastAPI has them, and any of them in an array.
  */
 #ifndef WL_CORE_PROVIDER_ERROR_H
 #define WL_CORE_PROVIDER_ERROR_H
@@ -16,12 +17,20 @@ struct wl_target;
 #define WL_PROVIDER_ERROR_MAX	((size_t)64 * 1024)
 
 /*
+ * Whether member "error" of WHOLE, or O, which is one, tells of an error:
+ * some hosts send an empty one with every answer.
+ */
+bool wl_provider_error_is(struct json_object *whole);
+bool wl_provider_error_tells(struct json_object *o);
+
+/*
  * Read the error in WHOLE into *RES: err.msg (when it says something),
- * upstream_code, and in refusal, in A, the error as the client may see it.
- * Whatever looks like a key is taken out, and so is the key of T, which may
+ * upstream_code, and in refusal, in A, the error as the client may see it,
+ * with TYPE and CODE where it has none of its own; CODE may be NULL.  Whatever looks like a key is taken out, and so is the key of T, which may
  * be NULL.
  */
 void wl_provider_error_read(struct wl_arena *a, const struct wl_target *t,
-    struct json_object *whole, struct wl_result *res);
+    struct json_object *whole, const char *type, const char *code,
+    struct wl_result *res);
 
 #endif

@@ -359,13 +359,17 @@ static void
 take_tool(struct wl_result *res, struct json_object *call, int64_t index,
     bool first)
 {
-	struct json_object *fn = wl_json_obj(call, "function");
+	struct json_object *fn = wl_json_obj(call, "function"), *o;
 	struct wl_str id = WL_STR(""), name = WL_STR(""), args = WL_STR("");
 
 	(void)wl_json_int(call, "index", &index);
 	(void)wl_json_str(call, "id", &id);
 	(void)wl_json_str(fn, "name", &name);
-	(void)wl_json_str(fn, "arguments", &args);
+	/* some hosts send them as an object */
+	if (!wl_json_str(fn, "arguments", &args) &&
+	    (o = wl_json_obj(fn, "arguments")) != NULL)
+		args.p = json_object_to_json_string_length(o,
+		    JSON_C_TO_STRING_PLAIN, &args.len);
 	res->output_bytes += (int64_t)(name.len + args.len);
 	if (!first)
 		return;
@@ -399,26 +403,74 @@ take_message(struct wl_result *res, struct json_object *m, bool first)
 		res->output_bytes += (int64_t)s.len;
 }
 
+/*
+ * Choice C, the one at INDEX when it does not say.
+ */
+static void
+take_choice(struct wl_result *res, struct json_object *c, int64_t index)
+{
+	struct json_object *m;
+
+	(void)wl_json_int(c, "index", &index);
+	if ((m = wl_json_obj(c, "delta")) != NULL ||
+	    (m = wl_json_obj(c, "message")) != NULL)
+		take_message(res, m, index == 0);
+	else
+		take_text(res, c, "text", index == 0);
+	if (index == 0)
+		copy_member(c, "finish_reason", res->finish_reason,
+		    sizeof(res->finish_reason));
+}
+
 static void
 take_choices(struct wl_result *res, struct json_object *choices)
 {
-	struct json_object *c, *m;
 	size_t i, n = json_object_array_length(choices);
-	int64_t index;
 
-	for (i = 0; i < n; i++) {
-		c = json_object_array_get_idx(choices, i);
-		index = (int64_t)i;
-		(void)wl_json_int(c, "index", &index);
-		if ((m = wl_json_obj(c, "delta")) != NULL ||
-		    (m = wl_json_obj(c, "message")) != NULL)
-			take_message(res, m, index == 0);
-		else
-			take_text(res, c, "text", index == 0);
-		if (index == 0)
-			copy_member(c, "finish_reason", res->finish_reason,
-			    sizeof(res->finish_reason));
+	for (i = 0; i < n; i++)
+		take_choice(res, json_object_array_get_idx(choices, i),
+		    (int64_t)i);
+}
+
+/*
+ * A choice as text without its probabilities, which may be most of it.
+ */
+static void
+put_bare(struct wl_buf *b, struct wl_str choice)
+{
+	struct wl_str name, value;
+	size_t pos = 0;
+
+	wl_buf_reset(b);
+	while (wl_json_next(choice.p, choice.len, &pos, &name, &value)) {
+		if (wl_json_is(name, "logprobs"))
+			continue;
+		wl_buf_adds(b, b->len == 0 ? "{\"" : ",\"");
+		wl_buf_add(b, name.p, name.len);
+		wl_buf_adds(b, "\":");
+		wl_buf_add(b, value.p, value.len);
 	}
+	wl_buf_adds(b, b->len == 0 ? "{}" : "}");
+}
+
+/*
+ * The same of the array in TEXT.
+ */
+static void
+read_choices(struct wl_arena *a, struct wl_str text, struct wl_result *res)
+{
+	struct wl_str choice;
+	struct wl_buf b;
+	size_t pos = 0;
+	int64_t i;
+
+	wl_buf_init(&b, 0);
+	for (i = 0; wl_json_item(text.p, text.len, &pos, &choice); i++) {
+		put_bare(&b, choice);
+		if (!b.failed)
+			take_choice(res, wl_json_parse(a, b.p, b.len, NULL), i);
+	}
+	wl_buf_free(&b);
 }
 
 /*
@@ -510,7 +562,7 @@ answer(struct wl_arena *a, const struct wl_ask *ask, struct wl_str body,
 	outline(&ol, body);
 	if (!ol.valid || ol.part[main_part].p == NULL ||
 	    ol.part[main_part].p[0] != '[' ||
-	    parse(a, ol.part[PART_ERROR]) != NULL)
+	    wl_provider_error_tells(parse(a, ol.part[PART_ERROR])))
 		return -1;
 	copy_part(a, ol.part[PART_ID], res->response_id,
 	    sizeof(res->response_id));
@@ -518,9 +570,8 @@ answer(struct wl_arena *a, const struct wl_ask *ask, struct wl_str body,
 	    sizeof(res->model_used));
 	if ((o = parse(a, ol.part[PART_USAGE])) != NULL)
 		read_usage(o, &res->usage);
-	if (main_part == PART_CHOICES &&
-	    (o = parse(a, ol.part[PART_CHOICES])) != NULL)
-		take_choices(res, o);
+	if (main_part == PART_CHOICES)
+		read_choices(a, ol.part[PART_CHOICES], res);
 	wl_result_end(res);
 	return 0;
 }
@@ -539,25 +590,16 @@ error(struct wl_arena *a, const struct wl_target *t, int status,
 	if (body.len > WL_PROVIDER_ERROR_MAX)
 		return;
 	o = wl_json_parse(a, body.p, body.len, NULL);
-	if (json_object_is_type(o, json_type_object))
-		wl_provider_error_read(a, t, o, res);
+	if (o != NULL)
+		wl_provider_error_read(a, t, o, "invalid_request_error", NULL,
+		    res);
 }
 
 /* ---- streams ---- */
 
 static enum wl_chunk
-error_chunk(struct wl_arena *a, struct json_object *o, struct wl_result *res)
-{
-	wl_err_set(&res->err, WL_E_UPSTREAM, NULL);
-	wl_provider_error_read(a, NULL, o, res);
-	/* it was in scratch memory, and the event itself is passed on */
-	res->refusal = (struct wl_str){ NULL, 0 };
-	return WL_CHUNK_ERROR;
-}
-
-static enum wl_chunk
-chunk(struct wl_arena *a, const struct wl_ask *ask, struct wl_str data,
-    struct wl_result *res)
+chunk(struct wl_arena *a, const struct wl_ask *ask, const struct wl_target *t,
+    struct wl_str data, struct wl_result *res)
 {
 	struct json_object *o, *choices;
 	enum wl_json_fault fault;
@@ -575,8 +617,12 @@ chunk(struct wl_arena *a, const struct wl_ask *ask, struct wl_str data,
 	usage = find_usage(o, &res->usage);
 	if ((choices = wl_json_arr(o, "choices")) != NULL)
 		take_choices(res, choices);
-	if (wl_json_has(o, "error"))
-		return error_chunk(a, o, res);
+	if (wl_provider_error_is(o)) {
+		wl_err_set(&res->err, WL_E_UPSTREAM, NULL);
+		wl_provider_error_read(a, t, o, "api_error",
+		    "upstream_error", res);
+		return WL_CHUNK_ERROR;
+	}
 	return usage && (choices == NULL ||
 	    json_object_array_length(choices) == 0) ? WL_CHUNK_USAGE :
 	    WL_CHUNK_DATA;

@@ -10,17 +10,18 @@
 #include <string.h>
 
 #include "lib/base/arena.h"
+#include "lib/core/model.h"
 
 /* Memory of the parse of one event: text and json-c's own. */
 #define SCRATCH		((size_t)4 * 1024 * 1024)
 
 void
-wl_stream_init(struct wl_stream *s, const struct wl_provider *wire,
+wl_stream_init(struct wl_stream *s, const struct wl_target *t,
     const struct wl_ask *ask, bool hide_usage, struct wl_result *res,
     int (*out)(void *, const char *, size_t), void *arg)
 {
 	memset(s, 0, sizeof(*s));
-	s->wire = wire;
+	s->target = t;
 	s->ask = ask;
 	s->hide_usage = hide_usage;
 	s->res = res;
@@ -28,6 +29,7 @@ wl_stream_init(struct wl_stream *s, const struct wl_provider *wire,
 	s->arg = arg;
 	wl_sse_init(&s->sse, WL_STREAM_EVENT);
 	wl_buf_init(&s->held, 0);
+	wl_buf_init(&s->refusal, 0);
 }
 
 void
@@ -35,6 +37,7 @@ wl_stream_free(struct wl_stream *s)
 {
 	wl_sse_free(&s->sse);
 	wl_buf_free(&s->held);
+	wl_buf_free(&s->refusal);
 }
 
 /*
@@ -62,6 +65,18 @@ hold(struct wl_stream *s, const char *p, const char *end)
 }
 
 /*
+ * What an error says, out of scratch memory.
+ */
+static void
+keep_refusal(struct wl_stream *s)
+{
+	struct wl_str *r = &s->res->refusal;
+
+	wl_buf_add(&s->refusal, r->p, r->len);
+	*r = (struct wl_str){ s->refusal.p, s->refusal.len };
+}
+
+/*
  * What the complete event in P says.  An event without data passes, and is not
  * counted.
  */
@@ -81,7 +96,10 @@ read_event(struct wl_stream *s, const char *p, size_t len)
 		return WL_CHUNK_MAX;
 	if (scratch == NULL && (scratch = wl_arena_new(SCRATCH)) == NULL)
 		return WL_CHUNK_DATA;
-	chunk = s->wire->chunk(scratch, s->ask, ev.data, s->res);
+	chunk = s->target->wire->chunk(scratch, s->ask, s->target, ev.data,
+	    s->res);
+	if (chunk == WL_CHUNK_ERROR)
+		keep_refusal(s);
 	wl_arena_reset(scratch);
 	return chunk;
 }
@@ -197,7 +215,8 @@ judge(struct wl_stream *s, struct piece *in)
 		s->over = WL_STREAM_DONE;
 		return;
 	case WL_CHUNK_ERROR:
-		take_out(s, in, true);
+		take_out(s, in, false);
+		s->after_cr = false;
 		s->over = WL_STREAM_ERROR;
 		return;
 	case WL_CHUNK_INVALID:

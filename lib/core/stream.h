@@ -22,20 +22,21 @@
 enum wl_stream_state {
 	WL_STREAM_MORE,
 	WL_STREAM_DONE,		/* the terminal event is in LAST, unsent */
-	WL_STREAM_ERROR,	/* an error event: the same */
+	WL_STREAM_ERROR,	/* an error event: RES tells, it is gone */
 	WL_STREAM_INVALID,	/* an event that nobody can read; it is gone */
 	WL_STREAM_GONE		/* OUT failed */
 };
 
 struct wl_stream {
-	const struct wl_provider *wire;
+	const struct wl_target	*target;
 	const struct wl_ask	*ask;
 	struct wl_result	*res;
 	int			(*out)(void *arg, const char *p, size_t len);
 	void			*arg;
 	struct wl_sse		 sse;
 	struct wl_buf		 held;		/* of the event that we are in */
-	struct wl_str		 last;		/* terminal or error event */
+	struct wl_str		 last;		/* the terminal event */
+	struct wl_buf		 refusal;	/* of an error: the object */
 	bool			 hide_usage;
 	bool			 data_out;	/* an event was passed on */
 	bool			 gone;		/* OUT failed */
@@ -49,17 +50,18 @@ struct wl_stream {
 };
 
 /*
- * Begin.  What passes goes to OUT(ARG, ...), which returns 0 or -1.  Figures
- * and text go to *RES.
+ * Begin, with what T answers.  What passes goes to OUT(ARG, ...), which
+ * returns 0 or -1.  Figures and text go to *RES; what refusal says of an
+ * error lives until wl_stream_free().
  */
-void wl_stream_init(struct wl_stream *s, const struct wl_provider *wire,
+void wl_stream_init(struct wl_stream *s, const struct wl_target *t,
     const struct wl_ask *ask, bool hide_usage, struct wl_result *res,
     int (*out)(void *, const char *, size_t), void *arg);
 void wl_stream_free(struct wl_stream *s);
 
 /*
- * Take bytes from upstream.  After DONE or ERROR, s->last is what is still to
- * be passed on, valid until the next call; bytes behind the event are dropped.
+ * Take bytes from upstream.  After DONE s->last is what is still to be passed
+ * on, valid until the next call; bytes behind the event are dropped.
  */
 enum wl_stream_state wl_stream_feed(struct wl_stream *s, const char *p,
     size_t len);

@@ -236,22 +236,45 @@ wl_upstream_error_event(struct wl_buf *b, const struct wl_err *e)
 }
 
 /*
- * Seconds of a Retry-After header: a number or a date; 0: neither.
+ * Seconds of a Retry-After header: a number or a date in one of the three
+ * forms of RFC 9110, 5.6.7; 0: neither.
  */
 static int
 retry_after(const char *v)
 {
-	struct tm tm = { 0 };
-	int64_t n;
+	static const char *const forms[] = {
+		"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT",
+		"%a %b %d %H:%M:%S %Y"
+	};
+	struct tm tm;
+	int64_t n = 0;
+	size_t i;
 
 	if (v == NULL)
 		return 0;
-	if (wl_num_parse(v, strlen(v), 0, RETRY_AFTER_MAX, &n) == 0)
-		return (int)n;
-	if (strptime(v, "%a, %d %b %Y %H:%M:%S GMT", &tm) == NULL)
-		return 0;
-	n = (int64_t)timegm(&tm) - wl_clock_ms() / 1000;
+	if (wl_num_parse(v, strlen(v), 0, INT64_MAX, &n) == -1) {
+		for (i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+			memset(&tm, 0, sizeof(tm));
+			if (strptime(v, forms[i], &tm) != NULL) {
+				n = (int64_t)timegm(&tm) -
+				    wl_clock_ms() / 1000;
+				break;
+			}
+		}
+	}
 	return n < 0 ? 0 : (int)(n < RETRY_AFTER_MAX ? n : RETRY_AFTER_MAX);
+}
+
+/*
+ * Whether STATUS speaks of the request, so that it is the client's to hear.
+ * 407 is of a proxy on our side, 499 of a client that is not this one.
+ */
+static bool
+is_refusal(int status)
+{
+	return status >= 400 && status < 500 && status != 401 &&
+	    status != 403 && status != 407 && status != 408 &&
+	    status != 429 && status != 499;
 }
 
 /*
@@ -265,8 +288,7 @@ map_status(struct run *r, int status)
 	char said[sizeof(res->err.msg)];
 
 	memcpy(said, res->err.msg, sizeof(said));
-	if (status >= 400 && status < 500 && status != 401 && status != 403 &&
-	    status != 408 && status != 429) {
+	if (is_refusal(status)) {
 		if (said[0] != '\0')
 			wl_err_set(&res->err, WL_E_UPSTREAM, "%s", said);
 		else
@@ -287,7 +309,7 @@ map_status(struct run *r, int status)
 			    sizeof(res->err.msg));
 		res->err.retry_after = retry_after(
 		    wl_xfer_header(r->x, "retry-after"));
-	} else if (status >= 500) {
+	} else if (status >= 400) {
 		wl_err_set(&res->err, WL_E_UPSTREAM,
 		    "The provider answered %d%s%s", status,
 		    said[0] == '\0' ? "." : ": ", said);
@@ -454,26 +476,67 @@ linger(struct run *r, struct wl_stream *s, struct wl_buf *last)
 }
 
 /*
- * The last event is there: figures, comment, event.
+ * The stream is complete: figures, comment, the LAST event.
  */
 static enum end
-finish_stream(struct run *r, struct wl_stream *s, bool complete)
+finish_stream(struct run *r, struct wl_str last)
 {
 	struct wl_sink *sink = r->sink;
+
+	figures(r, true);
+	if (r->gone || (last.len > 0 && sink->trailer(sink, r->res) == -1) ||
+	    sink->end(sink, last.p, last.len) == -1)
+		return END_GONE;
+	return END_DONE;
+}
+
+static enum end
+stream_done(struct run *r, struct wl_stream *s)
+{
 	struct wl_buf last;
 	enum end end;
 
 	wl_buf_init(&last, 0);
 	wl_buf_add(&last, s->last.p, s->last.len);
-	if (complete)
-		linger(r, s, &last);
-	figures(r, complete);
-	end = complete ? END_DONE : END_FAILED;
-	if (r->gone || (last.len > 0 && sink->trailer(sink, r->res) == -1) ||
-	    sink->end(sink, last.p == NULL ? "" : last.p, last.len) == -1)
-		end = END_GONE;
+	linger(r, s, &last);
+	end = finish_stream(r, (struct wl_str){ last.p == NULL ? "" : last.p,
+	    last.len });
 	wl_buf_free(&last);
 	return end;
+}
+
+/*
+ * The stream is over, and said nothing of it.  Some hosts do so when the
+ * answer is complete: when they say why it ended, and the framing is whole.
+ */
+static enum end
+stream_ended(struct run *r, struct wl_stream *s)
+{
+	struct wl_err none = { .code = WL_OK };
+
+	if (r->res->finish_reason[0] == '\0' || !wl_stream_between(s) ||
+	    wl_xfer_error(r->x, &r->res->err) == -1)
+		return broken(r);
+	r->res->err = none;
+	return finish_stream(r, WL_STR("data: [DONE]\n\n"));
+}
+
+/*
+ * The provider says in the stream that it has failed.
+ */
+static enum end
+stream_failed(struct run *r)
+{
+	struct wl_str *said = &r->res->refusal;
+
+	wl_err_detail(&r->res->err, "%s: an error in the stream",
+	    r->t->provider);
+	said->p = said->len == 0 ? NULL : wl_arena_dup(r->a, said->p,
+	    said->len);
+	if (said->p == NULL)
+		said->len = 0;
+	/* nothing of it was passed on, so another may answer */
+	return r->sink->data_sent || r->last ? END_FAILED : END_NEXT;
 }
 
 /*
@@ -522,16 +585,13 @@ pump(struct run *r, struct wl_stream *s)
 	}
 	switch (state) {
 	case WL_STREAM_MORE:
-		return broken(r);
+		return stream_ended(r, s);
 	case WL_STREAM_GONE:
 		return END_GONE;
 	case WL_STREAM_DONE:
-		return finish_stream(r, s, true);
+		return stream_done(r, s);
 	case WL_STREAM_ERROR:
-		/* nothing of it was passed on, so another may answer */
-		if (!r->sink->data_sent && !r->last)
-			return END_NEXT;
-		return finish_stream(r, s, false);
+		return stream_failed(r);
 	case WL_STREAM_INVALID:
 		if (over)
 			return broken(r);	/* it was cut off */
@@ -557,7 +617,7 @@ streamed_answer(struct run *r, bool hide_usage)
 			return END_GONE;
 		r->quiet_since = wl_mono();
 	}
-	wl_stream_init(&s, r->t->wire, r->ask, hide_usage, r->res, pass, r);
+	wl_stream_init(&s, r->t, r->ask, hide_usage, r->res, pass, r);
 	end = pump(r, &s);
 	r->half_sent = !wl_stream_between(&s);
 	wl_stream_free(&s);
@@ -752,7 +812,12 @@ end_stream(struct run *r)
 	if (r->half_sent && sink->data(sink, b.p, b.len) == -1)
 		goto out;
 	wl_buf_reset(&b);
-	wl_upstream_error_event(&b, &r->res->err);
+	if (r->res->refusal.len > 0) {
+		wl_buf_adds(&b, "data: ");
+		wl_buf_add(&b, r->res->refusal.p, r->res->refusal.len);
+		wl_buf_adds(&b, "\n\n");
+	} else
+		wl_upstream_error_event(&b, &r->res->err);
 	if (!b.failed && sink->trailer(sink, r->res) == 0)
 		(void)sink->end(sink, b.p, b.len);
 out:
@@ -768,9 +833,6 @@ failed(struct run *r)
 	    WL_O_UPSTREAM_FAILED;
 	if (r->sink->data_sent)
 		res->outcome = WL_O_ANSWERED;
-	/* an error event of the provider's has ended the stream already */
-	if (res->upstream_us != -1)
-		return;
 	if (r->sink->data_sent || res->usage.source != WL_U_NONE)
 		figures(r, false);
 	else

@@ -302,7 +302,7 @@ int
 wl_req_init(struct wl_req *r, struct wl_io *io, struct wl_arena *arena,
     const struct wl_conf *conf, struct wl_err *e)
 {
-	const char *origin;
+	const char *origin, *coding;
 	char *addr;
 
 	start(r, io, arena);
@@ -320,6 +320,9 @@ wl_req_init(struct wl_req *r, struct wl_io *io, struct wl_arena *arena,
 	r->key = find_key(r);
 	r->provider_key = copy_value(arena, wl_req_header(r, "x-provider-key"));
 	r->content_type = media_type(arena, wl_req_header(r, "content-type"));
+	coding = wl_req_header(r, "content-encoding");
+	r->encoded = coding != NULL && coding[0] != '\0' &&
+	    strcasecmp(coding, "identity") != 0;
 	return 0;
 }
 

@@ -36,6 +36,7 @@ struct wl_req {
 	char		*key;		/* API key as presented, or NULL */
 	char		*provider_key;	/* X-Provider-Key, or NULL */
 	char		*content_type;	/* lower case, no parameters, or NULL */
+	bool		 encoded;	/* the body has a Content-Encoding */
 	char		*client_request_id;	/* X-Request-Id, printable, or NULL */
 	char		 id[37];	/* ours */
 	int64_t		 content_length;	/* -1: not declared */

@@ -223,8 +223,9 @@ wl_xfer_on_header(char *p, size_t size, size_t n, void *arg)
 	/* trailers */
 	if (x->headers_done)
 		return line.len;
-	while (line.len > 0 && (line.p[line.len - 1] == '\n' ||
-	    line.p[line.len - 1] == '\r'))
+	/* white space after a value is no part of it (RFC 9110, 5.5) */
+	while (line.len > 0 && strchr(" \t\r\n", line.p[line.len - 1]) !=
+	    NULL && line.p[line.len - 1] != '\0')
 		line.len--;
 	if (line.len == 0) {
 		head_complete(x);

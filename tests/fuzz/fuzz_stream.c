@@ -4,6 +4,7 @@
  */
 #include "config.h"
 #include "lib/base/arena.h"
+#include "lib/core/model.h"
 #include "lib/core/stream.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -17,6 +18,9 @@ struct run {
 };
 
 static struct wl_ask	ask = { .stream = true };
+static const struct wl_target target = {
+	.wire = &wl_provider_openai, .key = ""
+};
 
 static int
 collect(void *arg, const char *p, size_t len)
@@ -32,7 +36,7 @@ start(struct run *r, struct wl_arena *a, bool hide)
 	memset(r, 0, sizeof(*r));
 	PROMISE((r->res = wl_arena_alloc(a, sizeof(*r->res))) != NULL);
 	PROMISE(wl_result_init(r->res, a, 256) == 0);
-	wl_stream_init(&r->s, &wl_provider_openai, &ask, hide, r->res,
+	wl_stream_init(&r->s, &target, &ask, hide, r->res,
 	    collect, &r->out);
 }
 

@@ -91,6 +91,11 @@ estimates(void)
 	/* user, text, 1234, image_url */
 	CU_ASSERT_EQUAL(ask.input_estimate, (4 + 4 + 4 + 9 + 3) / 4);
 	ask_for(WL_API_CHAT, "{\"model\":\"m\",\"messages\":[{\"role\":"
+	    "\"user\",\"content\":[{\"type\":\"input_audio\",\"input_audio\":"
+	    "{\"data\":\"AAAAAAAAAAAAAAAAAAAAAAAA\",\"format\":\"wav\"}}]}]}");
+	/* user, input_audio */
+	CU_ASSERT_EQUAL(ask.input_estimate, (4 + 11 + 3) / 4);
+	ask_for(WL_API_CHAT, "{\"model\":\"m\",\"messages\":[{\"role\":"
 	    "\"user\",\"content\":\"\"}],\"tools\":[{\"type\":\"function\"}]}");
 	CU_ASSERT_EQUAL(ask.input_estimate, (4 + 8) / 4);
 	CU_ASSERT_EQUAL(wl_tokens_estimate(0), 0);
@@ -190,6 +195,12 @@ media_types(void)
 		    !rows[i].taken);
 		CU_ASSERT_EQUAL(wl_ask_refused(&ask), !rows[i].taken);
 	}
+	ask_for(WL_API_CHAT, "{}");
+	req.encoded = true;
+	wl_ask_read(&ask, WL_API_CHAT, &req);
+	CU_ASSERT_EQUAL(ask.fault.code, WL_E_UNSUPPORTED_MEDIA);
+	CU_ASSERT(wl_ask_refused(&ask));
+	req.encoded = false;
 }
 
 /*

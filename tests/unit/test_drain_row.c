@@ -7,6 +7,7 @@
 #include "lib/base/journal.h"
 #include "lib/core/drain_row.h"
 #include "lib/store/db_drain.h"
+#include "lib/base/json.h"
 #include "tests/unit/tap.h"
 
 #include <stdio.h>
@@ -125,7 +126,7 @@ static void
 test_refused(void)
 {
 	char deep[128], *big;
-	size_t n = (size_t)WL_DRAIN_TOKENS * 2 + 64;
+	size_t n = (size_t)WL_DRAIN_TOKENS * 2 * WL_JSON_ITEMS + 64;
 
 	REFUSED("", "not JSON");
 	REFUSED("nonsense", "not JSON");

@@ -145,8 +145,16 @@ test_tokens(void)
 	size_t i;
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(text);
-	CU_ASSERT_EQUAL(wl_json_scan("[1,2]", 5, 3), WL_JSON_OK);
-	CU_ASSERT_EQUAL(wl_json_scan("[1,2]", 5, 2), WL_JSON_BIG);
+	CU_ASSERT_EQUAL(wl_json_scan("[1,2]", 5, 2), WL_JSON_OK);
+	CU_ASSERT_EQUAL(wl_json_scan("[1,2]", 5, 1), WL_JSON_BIG);
+	/* elements are cheap, but not free */
+	CU_ASSERT_EQUAL(wl_json_scan("[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]",
+	    35, 2), WL_JSON_OK);
+	CU_ASSERT_EQUAL(wl_json_scan("[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]",
+	    37, 2), WL_JSON_BIG);
+	CU_ASSERT_EQUAL(wl_json_scan("{\"a\":1,\"b\":2}", 13, 5), WL_JSON_OK);
+	CU_ASSERT_EQUAL(wl_json_scan("{\"a\":1,\"b\":2}", 13, 4),
+	    WL_JSON_BIG);
 	CU_ASSERT_EQUAL(wl_json_scan("1", 1, 0), WL_JSON_OK);
 	CU_ASSERT_EQUAL(wl_json_scan("{\"a,b:[\":1}", 11, 3), WL_JSON_OK);
 	text[0] = '[';

@@ -116,13 +116,15 @@ wl_db_model_providers(struct wl_arena *a, const char *model,
     const char ***ids, int *n, struct wl_err *err)
 {
 	static const char *both[] = { "openai", "openrouter" };
+	static const char *local[] = { "ollama" };
 
 	(void)a;
 	reads_sellers++;
 	if (away)
 		return wl_err_set(err, WL_E_UNAVAILABLE, NULL);
-	*ids = both;
-	*n = strcmp(model, "priced") == 0 ? 2 : 0;
+	*ids = strcmp(model, "priced") == 0 ? both : local;
+	*n = strcmp(model, "priced") == 0 ? 2 :
+	    strcmp(model, "priced-local") == 0 ? 1 : 0;
 	return 0;
 }
 
@@ -269,6 +271,13 @@ by_prices(void)
 	before = reads_sellers;
 	CU_ASSERT_EQUAL(find("priced", NULL), 2);
 	CU_ASSERT_EQUAL(reads_sellers, before);
+	/* whose key is it? */
+	CU_ASSERT_EQUAL(find("priced", "mine"), -1);
+	CU_ASSERT_EQUAL(e.code, WL_E_INVALID_REQUEST);
+	CU_ASSERT_EQUAL(find("openrouter/priced", "mine"), 1);
+	/* a server that needs no key is nobody's choice */
+	CU_ASSERT_EQUAL(find("priced-local", NULL), -1);
+	CU_ASSERT_EQUAL(e.code, WL_E_BYOK_REQUIRED);
 	CU_ASSERT_EQUAL(find("unheard-of", NULL), -1);
 	CU_ASSERT_EQUAL(e.code, WL_E_MODEL_NOT_FOUND);
 	/* a wire format that this program does not speak */
@@ -288,6 +297,13 @@ by_default(void)
 	CU_ASSERT(is(0, "openai", "unheard-of", "key-a"));
 	CU_ASSERT_EQUAL(find("mistral-large", NULL), 2);
 	CU_ASSERT(is(0, "openai", "mistral-large", "key-a"));
+	/* it is asked before those that merely have a price */
+	snprintf(auth.default_provider, sizeof(auth.default_provider),
+	    "groq");
+	CU_ASSERT_EQUAL(find("priced", NULL), 1);
+	CU_ASSERT(is(0, "groq", "priced", "key-g"));
+	CU_ASSERT_EQUAL(find("priced", "mine"), 1);
+	CU_ASSERT(is(0, "groq", "priced", "mine"));
 	snprintf(auth.default_provider, sizeof(auth.default_provider),
 	    "mistral");
 	CU_ASSERT_EQUAL(find("unheard-of", NULL), -1);

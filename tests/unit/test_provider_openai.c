@@ -242,7 +242,7 @@ usage(void)
 			CU_ASSERT_EQUAL(wl_provider_openai.answer(arena, &ask,
 			    body, &res[i]), 0)
 		else
-			CU_ASSERT_EQUAL(wl_provider_openai.chunk(arena, &ask,
+			CU_ASSERT_EQUAL(wl_provider_openai.chunk(arena, &ask, NULL,
 			    body, &res[i]), WL_CHUNK_USAGE);
 		if (got->input != u->input || got->cache_read != u->read ||
 		    got->cache_write != u->write || got->output != u->output ||
@@ -388,20 +388,20 @@ chunks(void)
 	send(WL_API_CHAT, "{\"model\":\"m\"}");
 	CU_ASSERT_EQUAL(wl_result_init(&res, arena, 1000), 0);
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (wl_provider_openai.chunk(arena, &ask,
+		if (wl_provider_openai.chunk(arena, &ask, NULL,
 		    wl_str_of(rows[i].data), &res) != rows[i].kind) {
 			printf("# %s\n", rows[i].data);
 			CU_FAIL("wrong kind");
 		}
 	/* usage on any chunk, the last one wins */
-	(void)wl_provider_openai.chunk(arena, &ask, WL_STR("{\"choices\":[{}]"
+	(void)wl_provider_openai.chunk(arena, &ask, NULL, WL_STR("{\"choices\":[{}]"
 	    ",\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}}"), &res);
-	(void)wl_provider_openai.chunk(arena, &ask, WL_STR("{\"choices\":[{}]"
+	(void)wl_provider_openai.chunk(arena, &ask, NULL, WL_STR("{\"choices\":[{}]"
 	    ",\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":9}}"), &res);
-	(void)wl_provider_openai.chunk(arena, &ask,
+	(void)wl_provider_openai.chunk(arena, &ask, NULL,
 	    WL_STR("{\"choices\":[{}],\"usage\":null}"), &res);
 	CU_ASSERT_EQUAL(res.usage.output, 9);
-	(void)wl_provider_openai.chunk(arena, &ask, WL_STR("{\"choices\":[],"
+	(void)wl_provider_openai.chunk(arena, &ask, NULL, WL_STR("{\"choices\":[],"
 	    "\"x_groq\":{\"usage\":{\"prompt_tokens\":2,"
 	    "\"completion_tokens\":8}}}"), &res);
 	CU_ASSERT_EQUAL(res.usage.output, 8);
@@ -431,7 +431,7 @@ tool_stream(void)
 	send(WL_API_CHAT, "{\"model\":\"m\"}");
 	CU_ASSERT_EQUAL(wl_result_init(&res, arena, 1000), 0);
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		CU_ASSERT_EQUAL(wl_provider_openai.chunk(arena, &ask,
+		CU_ASSERT_EQUAL(wl_provider_openai.chunk(arena, &ask, NULL,
 		    wl_str_of(rows[i]), &res), WL_CHUNK_DATA);
 	wl_result_end(&res);
 	CU_ASSERT_STRING_EQUAL(res.tools.p, "{\"index\":0,\"id\":\"a\","
@@ -478,9 +478,29 @@ errors(void)
 		    "429", "{\"error\":{\"message\":\"slow\",\"type\":"
 		    "\"invalid_request_error\",\"param\":null,"
 		    "\"code\":\"429\"}}" },
+		{ "{\"detail\":[{\"type\":\"missing\",\"loc\":[\"body\","
+		    "\"messages\",0],\"msg\":\"Field required\"}]}",
+		    "body.messages.0: Field required", "",
+		    "{\"error\":{\"message\":\"body.messages.0: Field "
+		    "required\",\"type\":\"invalid_request_error\","
+		    "\"param\":null,\"code\":null}}" },
+		{ "{\"object\":\"error\",\"message\":{\"detail\":[{\"loc\":"
+		    "[\"body\",\"top_p\"],\"msg\":\"too large\"}]}}",
+		    "body.top_p: too large", "",
+		    "{\"error\":{\"message\":\"body.top_p: too large\","
+		    "\"type\":\"invalid_request_error\",\"param\":null,"
+		    "\"code\":null}}" },
+		{ "[{\"error\":{\"code\":400,\"message\":\"no such model\","
+		    "\"status\":\"INVALID_ARGUMENT\"}}]", "no such model",
+		    "400", "{\"error\":{\"message\":\"no such model\","
+		    "\"type\":\"invalid_request_error\",\"param\":null,"
+		    "\"code\":\"400\"}}" },
 		{ "<html>502</html>", "", "", "" },
 		{ "", "", "", "" },
 		{ "{}", "", "", "" },
+		{ "[]", "", "", "" },
+		{ "[[[[[[[[[[\"deep\"]]]]]]]]]]", "", "", "" },
+		{ "{\"detail\":[null,{},7]}", "", "", "" },
 	};
 	static struct wl_result res[sizeof(rows) / sizeof(rows[0])];
 	size_t i;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "lib/base/arena.h"
+#include "lib/core/model.h"
 #include "tests/unit/tap.h"
 
 #define HEAD	"{\"id\":\"c-1\",\"object\":\"chat.completion.chunk\"," \
@@ -44,6 +45,10 @@ collect(void *arg, const char *p, size_t len)
 	return 0;
 }
 
+static const struct wl_target target = {
+	.wire = &wl_provider_openai, .key = "sk-secret-of-the-project"
+};
+
 static void
 begin(struct wl_stream *s, bool hide)
 {
@@ -53,8 +58,7 @@ begin(struct wl_stream *s, bool hide)
 	memset(&ask, 0, sizeof(ask));
 	ask.stream = true;
 	calls = fail_after = 0;
-	wl_stream_init(s, &wl_provider_openai, &ask, hide, &res, collect,
-	    NULL);
+	wl_stream_init(s, &target, &ask, hide, &res, collect, NULL);
 }
 
 static void
@@ -78,7 +82,7 @@ feed(struct wl_stream *s, const char *p, size_t len, size_t size)
 	for (i = 0; i < len; i += n) {
 		n = len - i < size ? len - i : size;
 		state = wl_stream_feed(s, p + i, n);
-		if (state == WL_STREAM_DONE || state == WL_STREAM_ERROR)
+		if (state == WL_STREAM_DONE)
 			wl_buf_add(&last, s->last.p, s->last.len);
 	}
 	return state;
@@ -160,11 +164,14 @@ static const struct fixture fixtures[] = {
 	    "data: {\"choices\":\ndata: [\n" E("[DONE]"), E(HELLO), "" },
 	{ "empty data", false, "data\n\n" "data: \n\n" E("[DONE]"),
 	    "data\n\n" "data: \n\n", E("[DONE]") },
-	{ "an error within", true, E(HELLO) E(FAIL) E(WORLD), E(HELLO),
-	    E(FAIL) },
+	{ "an error within", true, E(HELLO) E(FAIL) E(WORLD), E(HELLO), "" },
 	{ "an error within, usage wanted", false, E(HELLO) E(FAIL) E(WORLD),
-	    E(HELLO), E(FAIL) },
-	{ "an error first", false, E(FAIL) E(WORLD), "", E(FAIL) },
+	    E(HELLO), "" },
+	{ "an error first", false, E(FAIL) E(WORLD), "", "" },
+	{ "an error that is none", false, E("{\"error\":null}")
+	    E("{\"error\":{}}") E("{\"error\":\"\"}") E("[DONE]"),
+	    E("{\"error\":null}") E("{\"error\":{}}") E("{\"error\":\"\"}"),
+	    E("[DONE]") },
 	{ "names that only begin like data", true, "dat: x\ndatax: y\nd\n\n"
 	    "data\n\n" E(HELLO) E("[DONE]"), "dat: x\ndatax: y\nd\n\n"
 	    "data\n\n" E(HELLO), E("[DONE]") },
@@ -432,11 +439,39 @@ first_error(void)
 	CU_ASSERT_EQUAL(res.err.code, WL_E_UPSTREAM);
 	CU_ASSERT_STRING_EQUAL(res.err.msg, "overloaded");
 	CU_ASSERT_STRING_EQUAL(res.upstream_code, "503");
+	CU_ASSERT(wl_str_eq(res.refusal, "{\"error\":{\"message\":"
+	    "\"overloaded\",\"type\":\"api_error\",\"param\":null,"
+	    "\"code\":\"503\"}}"));
 	end(&s);
 	begin(&s, false);
 	(void)feed(&s, ": x\n\n" E(HELLO) E(FAIL), sizeof(": x\n\n" E(HELLO)
 	    E(FAIL)) - 1, 1);
 	CU_ASSERT(s.data_out);
+	end(&s);
+}
+
+/*
+ * Neither the key that was used nor one that looks like one is told.
+ */
+static void
+secrets(void)
+{
+	static const char event[] = E("{\"error\":{\"message\":\"bad key "
+	    "sk-secret-of-the-project, not sk-proj-abcdefghijklmnopqrstuvwx"
+	    "yz0123456789\",\"code\":\"sk-secret-of-the-project\","
+	    "\"internal\":\"sk-secret-of-the-project\"}}");
+	struct wl_stream s;
+
+	begin(&s, false);
+	CU_ASSERT_EQUAL(feed(&s, event, sizeof(event) - 1, SIZE_MAX),
+	    WL_STREAM_ERROR);
+	CU_ASSERT_EQUAL(out.len + last.len, 0);
+	CU_ASSERT_PTR_NULL(strstr(res.err.msg, "sk-"));
+	CU_ASSERT_PTR_NULL(strstr(res.upstream_code, "sk-"));
+	CU_ASSERT(res.refusal.len > 0);
+	CU_ASSERT_PTR_NULL(memmem(res.refusal.p, res.refusal.len, "sk-", 3));
+	CU_ASSERT_PTR_NULL(memmem(res.refusal.p, res.refusal.len, "internal",
+	    8));
 	end(&s);
 }
 
@@ -453,6 +488,7 @@ main(void)
 		{ "streams that end early", ends_early },
 		{ "a client that has gone", client_gone },
 		{ "an error before any data", first_error },
+		{ "errors keep secrets", secrets },
 		{ NULL, NULL }
 	};
 

@@ -32,6 +32,11 @@
 #include "tests/unit/tap.h"
 
 #define E(x)	"data: " x "\n\n"
+#define STOP	"{\"choices\":[{\"index\":0,\"delta\":{},"	\
+	    "\"finish_reason\":\"stop\"}]}"
+#define OVERLOADED	E("{\"error\":{\"message\":\"overloaded\"," \
+	    "\"type\":\"api_error\",\"param\":null,"		\
+	    "\"code\":\"upstream_error\"}}")
 #define CHUNK(text)	"{\"id\":\"c-1\",\"model\":\"gpt-x\",\"choices\":[" \
 			"{\"index\":0,\"delta\":{\"content\":\"" text "\"}}]}"
 #define USAGE	"{\"id\":\"c-1\",\"choices\":[],\"usage\":{" \
@@ -136,6 +141,18 @@ static const struct {
 	    "\r\n\r\n{\"error\":{\"message\":\"slow down\"}}" },
 	{ "429date", "HTTP/1.1 429 Slow\r\nRetry-After: Wed, 21 Oct 2099 "
 	    "07:28:00 GMT\r\nConnection: close\r\n\r\n" },
+	{ "429month", "HTTP/1.1 429 Slow\r\nRetry-After: 2592000\r\n"
+	    "Connection: close\r\n\r\n" },
+	{ "429space", "HTTP/1.1 429 Slow\r\nRetry-After:\t30 \t\r\n"
+	    "Connection: close\r\n\r\n" },
+	{ "429old", "HTTP/1.1 429 Slow\r\nRetry-After: Sunday, 06-Nov-44 "
+	    "08:49:37 GMT\r\nConnection: close\r\n\r\n" },
+	{ "429oldest", "HTTP/1.1 429 Slow\r\nRetry-After: Sun Nov  6 "
+	    "08:49:37 2044\r\nConnection: close\r\n\r\n" },
+	{ "429float", "HTTP/1.1 429 Slow\r\nRetry-After: 1.5\r\n"
+	    "Connection: close\r\n\r\n" },
+	{ "407", "HTTP/1.1 407 Proxy\r\nConnection: close\r\n\r\n" },
+	{ "499", "HTTP/1.1 499 Gone\r\nConnection: close\r\n\r\n" },
 	{ "500", "HTTP/1.1 500 Oh\r\nConnection: close\r\n\r\n{\"error\":{"
 	    "\"message\":\"boom\",\"code\":\"server_error\"}}" },
 	{ "503", "HTTP/1.1 503 Oh\r\nRetry-After: 3\r\nConnection: close\r\n"
@@ -175,6 +192,10 @@ static const struct {
 	    E("{\"error\":{\"message\":\"overloaded\"}}") E(CHUNK("lo")) },
 	{ "sseerrorfirst", SSE "Connection: close\r\n\r\n"
 	    E("{\"error\":{\"message\":\"overloaded\"}}") },
+	{ "ssereason", SSE "Connection: close\r\n\r\n" E(CHUNK("Hello"))
+	    E(STOP) },
+	{ "ssereasoncut", SSE "Content-Length: 4000\r\n\r\n"
+	    E(CHUNK("Hello")) E(STOP) },
 	{ "ssecrlf", SSE "Connection: close\r\n\r\n\xef\xbb\xbf: hi\r\n\r\n"
 	    "data: " CHUNK("a") "\r\n\r\ndata: " USAGE "\r\n\r\n"
 	    "data: [DONE]\r\n\r\n" },
@@ -665,6 +686,13 @@ static const struct {
 	    "\"invalid_request_error\",\"param\":null,\"code\":null}}" },
 	{ "429", WL_E_UPSTREAM_RATE, 429, 7, "slow down", "", "" },
 	{ "429date", WL_E_UPSTREAM_RATE, 429, 604800, "", "", "" },
+	{ "429month", WL_E_UPSTREAM_RATE, 429, 604800, "", "", "" },
+	{ "429space", WL_E_UPSTREAM_RATE, 429, 30, "", "", "" },
+	{ "429old", WL_E_UPSTREAM_RATE, 429, 604800, "", "", "" },
+	{ "429oldest", WL_E_UPSTREAM_RATE, 429, 604800, "", "", "" },
+	{ "429float", WL_E_UPSTREAM_RATE, 429, 0, "", "", "" },
+	{ "407", WL_E_UPSTREAM, 502, 0, "answered 407", "", "" },
+	{ "499", WL_E_UPSTREAM, 502, 0, "answered 499", "", "" },
 	{ "500", WL_E_UPSTREAM, 502, 0, "500: boom", "server_error", "" },
 	{ "503", WL_E_UPSTREAM, 502, 0, "answered 503.", "", "" },
 	{ "302", WL_E_UPSTREAM_INVALID, 502, 0, "", "", "" },
@@ -965,13 +993,23 @@ TEST(broken_streams)
 	CU_ASSERT_EQUAL(res->err.code, WL_E_UPSTREAM_TIMEOUT);
 	/* the provider's own error is passed on, and ends it */
 	CU_ASSERT_EQUAL(call_one("sseerror", true), -1);
-	CU_ASSERT(got(E(CHUNK("Hel"))
-	    E("{\"error\":{\"message\":\"overloaded\"}}")));
+	CU_ASSERT(got(E(CHUNK("Hel")) OVERLOADED));
 	CU_ASSERT_EQUAL(res->outcome, WL_O_ANSWERED);
 	CU_ASSERT_STRING_EQUAL(res->err.msg, "overloaded");
+	CU_ASSERT_EQUAL(res->usage.source, WL_U_PARTIAL);
 	CU_ASSERT_EQUAL(call_one("sseerrorfirst", true), -1);
-	CU_ASSERT(got(E("{\"error\":{\"message\":\"overloaded\"}}")));
+	CU_ASSERT(got(OVERLOADED));
 	CU_ASSERT_EQUAL(res->outcome, WL_O_UPSTREAM_FAILED);
+	/* nothing came of it, so nothing is charged */
+	CU_ASSERT_EQUAL(res->usage.source, WL_U_NONE);
+	CU_ASSERT_EQUAL(res->cost_nano, 0);
+	/* the answer was complete, though nobody said so */
+	CU_ASSERT_EQUAL(call_one("ssereason", true), 0);
+	CU_ASSERT(got(E(CHUNK("Hello")) E(STOP) E("[DONE]")));
+	CU_ASSERT_EQUAL(res->usage.source, WL_U_ESTIMATED);
+	CU_ASSERT_EQUAL(call_one("ssereasoncut", true), -1);
+	CU_ASSERT(ends_with_error(E(CHUNK("Hello")) E(STOP),
+	    "upstream_invalid_response"));
 }
 
 TEST(quiet)
