@@ -325,6 +325,7 @@ drain_all(struct wl_drain *d, struct wl_err *e)
 	int lo, hi;
 
 	d->stat.waiting = 0;
+	d->ending = false;
 	for (lo = 0; lo < d->list.n && !d->stop; lo = hi) {
 		hi = lo + CHUNK < d->list.n ? lo + CHUNK : d->list.n;
 		while (hi < d->list.n &&
@@ -335,8 +336,8 @@ drain_all(struct wl_drain *d, struct wl_err *e)
 	}
 	if (!d->stop && sweep(d, e) == -1)
 		return -1;
-	d->settled = !d->stop && !d->again && d->stat.waiting == 0 &&
-	    d->stat.records == before;
+	d->settled = !d->stop && !d->again && !d->ending &&
+	    d->stat.waiting == 0 && d->stat.records == before;
 	d->full_at = wl_mono();
 	return 0;
 }

@@ -63,11 +63,12 @@ lose(struct wl_drain *d, const char *process, struct wl_err *e)
 /*
  * The processes of SEG[0..N-1] that have died, drained to their end before
  * this pass read the folder: what they began then lay there already.
- * LAST[I] is the only segment that process I has left.
+ * LAST[I] is the only segment that process I has left.  One that is over, but
+ * still ends, is looked at again soon: nothing in the folder will tell.
  */
 static int
-collect_dead(struct wl_drain_seg *seg, int n, const char **names,
-    struct wl_drain_seg **last)
+collect_dead(struct wl_drain *d, struct wl_drain_seg *seg, int n,
+    const char **names, struct wl_drain_seg **last)
 {
 	int i, j, k = 0;
 	bool over;
@@ -77,7 +78,9 @@ collect_dead(struct wl_drain_seg *seg, int n, const char **names,
 		for (j = i; j < n && strcmp(seg[j].process, seg[i].process) ==
 		    0; j++)
 			over &= seg[j].was_closed;
-		if (over && !wl_drain_spool_runs(seg[i].process)) {
+		if (over && wl_drain_spool_runs(seg[i].process)) {
+			d->ending = true;
+		} else if (over) {
 			names[k] = seg[i].process;
 			last[k++] = &seg[j - 1];
 		}
@@ -104,7 +107,7 @@ wl_drain_finish(struct wl_drain *d, struct wl_drain_seg *seg, int n,
 		if (seg[i].closed &&
 		    strcmp(seg[i].process, seg[i + 1].process) == 0)
 			wl_drain_spool_unlink(d, &seg[i]);
-	k = collect_dead(seg, n, names, last);
+	k = collect_dead(d, seg, n, names, last);
 	if (k > 0 && wl_db_drain_open_calls(d->arena, d->conf->host_name,
 	    names, k, open, e) == -1)
 		return -1;

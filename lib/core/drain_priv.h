@@ -58,6 +58,7 @@ struct wl_drain {
 	struct wl_drain_list	 list, before;	/* segments, now and last */
 	bool			 settled;	/* nothing was to do then */
 	bool			 again;		/* see wl_drain_pass() */
+	bool			 ending;	/* a process is, see drain_lost.c */
 	int64_t			 full_at;	/* last full look, mono ms */
 	int64_t			 swept_at;	/* of .new, orphans, mono ms */
 	int64_t			 told_at;	/* of trouble, mono ms */

@@ -151,8 +151,12 @@ wl_drain_spool_runs(const char *process)
 	n = read(fd, text, sizeof(text) - 1);
 	close(fd);
 	text[n > 0 ? n : 0] = '\0';
-	/* field 22; the name in field 2 may hold spaces and parentheses */
+	/* the name in field 2 may hold spaces and parentheses */
 	p = strrchr(text, ')');
+	/* field 3: a zombie, or what is about to be none any more */
+	if (p != NULL && strlen(p) > 2 && strchr("ZXx", p[2]) != NULL)
+		return false;
+	/* field 22 */
 	for (i = 2; p != NULL && i < 22; i++)
 		p = strchr(p + 1, ' ');
 	if (p == NULL)

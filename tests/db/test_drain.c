@@ -13,9 +13,13 @@
 
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -226,6 +230,71 @@ static void
 test_lost_calls(void)
 {
 	spool_run(lost_calls);
+}
+
+/*
+ * The name that the journal of process PID would have.
+ */
+static const char *
+process_of(pid_t pid)
+{
+	static char name[64];
+	char path[64], text[1024];
+	const char *p;
+	ssize_t n;
+	int fd, i;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	CU_ASSERT_FATAL(n > 0);
+	text[n] = '\0';
+	p = strrchr(text, ')');
+	for (i = 2; i < 22; i++)
+		p = strchr(p + 1, ' ');
+	snprintf(name, sizeof(name), "%d-%llu-x.0000000001.wlj", (int)pid,
+	    strtoull(p, NULL, 10));
+	return name;
+}
+
+/*
+ * A process that has left its journal, but runs on for a while: its open call
+ * is lost as soon as it has ended, though nothing changes in the spool, and
+ * though nobody has asked for its exit status yet.
+ */
+static void
+slow_end(void)
+{
+	char *argv[] = { (char *)"sleep", (char *)"60", NULL };
+	const char *a = spool_id();
+	pid_t pid;
+
+	CU_ASSERT_EQUAL_FATAL(posix_spawnp(&pid, "sleep", NULL, NULL, argv,
+	    environ), 0);
+	spool_put('B', a);
+	spool_save(process_of(pid));
+	spool_open();
+	spool_drain();
+	spool_drain();
+	CU_ASSERT_EQUAL(spool_segments(), 1);
+	CU_ASSERT_EQUAL(spool_count(spool_open_calls, "ledger"), 1);
+	CU_ASSERT_EQUAL(wl_drain_stat(spool.d)->lost, 0);
+	kill(pid, SIGKILL);
+	CU_ASSERT_EQUAL(waitid(P_PID, (id_t)pid, &(siginfo_t){ 0 },
+	    WEXITED | WNOWAIT), 0);
+	spool_drain();
+	CU_ASSERT_EQUAL(wl_drain_stat(spool.d)->lost, 1);
+	CU_ASSERT_EQUAL(spool_segments(), 0);
+	CU_ASSERT_EQUAL(spool_count(spool_open_calls, "ledger"), 0);
+	CU_ASSERT_EQUAL(waitpid(pid, NULL, 0), pid);
+	wl_drain_close(spool.d);
+}
+
+static void
+test_slow_end(void)
+{
+	spool_run(slow_end);
 }
 
 /*
@@ -589,6 +658,7 @@ main(void)
 		{ "sent again", test_resend },
 		{ "small batches over many segments", test_many_segments },
 		{ "lost calls", test_lost_calls },
+		{ "a process that ends slowly", test_slow_end },
 		{ "calls of processes without a segment", test_orphans },
 		{ "one consumer at a time", test_lock },
 		{ "the same events from several hosts", test_hosts },
