@@ -108,8 +108,8 @@ wl_drain_finish(struct wl_drain *d, struct wl_drain_seg *seg, int n,
 		    strcmp(seg[i].process, seg[i + 1].process) == 0)
 			wl_drain_spool_unlink(d, &seg[i]);
 	k = collect_dead(d, seg, n, names, last);
-	if (k > 0 && wl_db_drain_open_calls(d->arena, d->conf->host_name,
-	    names, k, open, e) == -1)
+	if (k > 0 && wl_db_drain_open_calls(d->arena, names, k,
+	    open, e) == -1)
 		return -1;
 	for (i = 0; i < k && !d->stop; i++) {
 		if (open[i] && lose(d, names[i], e) == -1)

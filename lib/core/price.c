@@ -106,6 +106,27 @@ wl_price_at(const struct wl_db_price *p, const struct wl_usage *u,
 	return 1;
 }
 
+/*
+ * What is remembered of KEY; no longer than it holds.
+ */
+static struct wl_memo_value *
+get(const char *key, const struct wl_db_price **p, struct wl_err *e)
+{
+	struct wl_memo_value *use;
+	const void *data;
+	int64_t until;
+
+	use = wl_memo_get(&prices, key, 0, &data, e);
+	*p = data;
+	if (use == NULL || *p == NULL || (*p)->until_ms > wl_clock_ms())
+		return use;
+	until = (*p)->until_ms;
+	wl_memo_put(use);
+	use = wl_memo_get(&prices, key, until, &data, e);
+	*p = data;
+	return use;
+}
+
 int
 wl_price_cost(const char *provider, const char *model,
     const struct wl_usage *u, int64_t *nano, int64_t *effective_ms)
@@ -113,18 +134,17 @@ wl_price_cost(const char *provider, const char *model,
 	const struct wl_db_price *p;
 	struct wl_memo_value *use;
 	char key[KEY_MAX];
-	const void *data;
 	struct wl_err e;
 	int rc = 0;
 
 	if (!name(key, provider, model))
 		return 0;
-	if ((use = wl_memo_get(&prices, key, 0, &data, &e)) == NULL) {
+	if ((use = get(key, &p, &e)) == NULL) {
 		wl_log(WL_WARN, "price.unknown", "%s: %s; %s", key, e.msg,
 		    e.detail);
 		return 0;
 	}
-	if ((p = data) != NULL) {
+	if (p != NULL) {
 		rc = wl_price_at(p, u, nano);
 		*effective_ms = p->effective_ms;
 	}

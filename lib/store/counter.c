@@ -197,18 +197,16 @@ wl_counter_reconcile(struct wl_arena *a, const struct wl_conf *conf,
     const char *project, int64_t now_ms, int64_t *before, int64_t *after,
     struct wl_err *e)
 {
-	int64_t ledger, recent;
+	int64_t ledger;
 
 	/* in this order: what is drained meanwhile makes the ledger higher */
 	if (wl_db_month_used(a, WL_ROLE_ROLLUP, project, NULL, now_ms, &ledger,
-	    e) == -1 || wl_db_recent(a, WL_ROLE_ROLLUP, project, now_ms,
-	    &recent, e) == -1 || month_now(a, conf, project, now_ms, before,
-	    e) == -1)
+	    e) == -1 || month_now(a, conf, project, now_ms, before, e) == -1)
 		return -1;
 	*after = *before;
-	/* without counters and calls there is nothing to lose */
-	if (*before == -1 ? ledger == 0 :
-	    *before >= ledger && *before <= ledger + recent)
+	/* without counters and calls there is nothing to lose; a count above
+	   the ledger's may be of calls that are not drained yet */
+	if (*before == -1 ? ledger == 0 : *before >= ledger)
 		return 0;
 	if ((in_postgres(conf) ?
 	    wl_counter_pg_begin(a, project, now_ms, e) :

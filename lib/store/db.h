@@ -98,6 +98,7 @@ struct wl_db_price {
 	int64_t		 effective_ms;
 	int64_t		 input, cache_read, cache_write, output, reasoning;
 	int64_t		 input_above_200k, output_above_200k;
+	int64_t		 until_ms;	/* then look again; INT64_MAX: never */
 };
 int wl_db_price(struct wl_arena *a, const char *provider, const char *model,
     int64_t at_ms, struct wl_db_price *p, struct wl_err *e)
@@ -143,13 +144,6 @@ int wl_db_seed(struct wl_arena *a, enum wl_role role, const char *project,
 int wl_db_month_used(struct wl_arena *a, enum wl_role role,
     const char *project, const char *key_id, int64_t ms, int64_t *used,
     struct wl_err *e) __attribute__((warn_unused_result));
-/*
- * How many calls of PROJECT the ledger has of the two minutes before NOW_MS.
- * Returns 0 or -1.
- */
-int wl_db_recent(struct wl_arena *a, enum wl_role role, const char *project,
-    int64_t now_ms, int64_t *calls, struct wl_err *e)
-    __attribute__((warn_unused_result));
 /*
  * Set what is used of NOW_MS's month, lastingly, as role owner.  Returns 1, 0
  * when there is no such project, or -1.

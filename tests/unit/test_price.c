@@ -12,6 +12,7 @@
 #include "lib/base/co.h"
 #include "lib/base/err.h"
 #include "lib/base/log.h"
+#include "lib/base/clock.h"
 #include "lib/base/loop.h"
 #include "lib/base/wait.h"
 #include "lib/store/db.h"
@@ -101,7 +102,8 @@ by_hand(void)
 	for (i = 0; i < sizeof(costs) / sizeof(costs[0]); i++) {
 		p = (struct wl_db_price){ "p", "m", 1, costs[i].input,
 		    costs[i].read, costs[i].write, costs[i].output,
-		    costs[i].reasoning, costs[i].in200, costs[i].out200 };
+		    costs[i].reasoning, costs[i].in200, costs[i].out200,
+		    INT64_MAX };
 		u = (struct wl_usage){ costs[i].u_input, costs[i].u_read,
 		    costs[i].u_write, costs[i].u_output,
 		    costs[i].u_reasoning, WL_U_PROVIDER };
@@ -140,7 +142,7 @@ remembered(void *arg)
 	row = (struct wl_db_price){ .effective_ms = 1234, .input = 150000000,
 	    .cache_read = -1, .cache_write = -1, .output = 600000000,
 	    .reasoning = -1, .input_above_200k = -1,
-	    .output_above_200k = -1 };
+	    .output_above_200k = -1, .until_ms = INT64_MAX };
 	found = 1;
 	/* many at once ask once */
 	for (i = 0; i < 20; i++)
@@ -174,6 +176,24 @@ remembered(void *arg)
 	CU_ASSERT_EQUAL(wl_price_cost("openai", "gpt-y", &one, &nano, &since),
 	    1);
 	CU_ASSERT_EQUAL(asked, 1);
+	/* a price that ends is not remembered longer */
+	wl_price_flush();
+	asked = 0;
+	row.until_ms = wl_clock_ms() + 100;
+	for (i = 0; i < 3; i++)
+		CU_ASSERT_EQUAL(wl_price_cost("openai", "gpt-y", &one, &nano,
+		    &since), 1);
+	CU_ASSERT_EQUAL(asked, 1);
+	CU_ASSERT_EQUAL(wl_sleep(150), 0);
+	row.until_ms = INT64_MAX;
+	row.input = 250000000;
+	for (i = 0; i < 3; i++) {
+		CU_ASSERT_EQUAL(wl_price_cost("openai", "gpt-y", &one, &nano,
+		    &since), 1);
+		CU_ASSERT_EQUAL(nano, 550000);
+	}
+	CU_ASSERT_EQUAL(asked, 2);
+	asked = 1;
 	/* names that are none */
 	CU_ASSERT_EQUAL(wl_price_cost("", "gpt-y", &one, &nano, &since), 0);
 	CU_ASSERT_EQUAL(wl_price_cost("openai", "", &one, &nano, &since), 0);
