@@ -11,6 +11,7 @@ nobase_dist_pkgdata_DATA += \
 	sql/schema/0009_maintenance.sql \
 	sql/schema/0010_report.sql \
 	sql/schema/0011_access.sql \
+	sql/schema/0012_usage_set.sql \
 	sql/seed/README.txt \
 	sql/seed/model_prices.csv
 EXTRA_DIST += sql/README.md

@@ -20,6 +20,7 @@
 #include "lib/core/provider.h"
 #include "lib/core/usage.h"
 #include "lib/http/guard.h"
+#include "lib/store/counter.h"
 #include "lib/store/pg.h"
 
 #define CHANGES_MAX	((size_t)16 * 1024)
@@ -529,40 +530,37 @@ wl_admin_auth(struct wl_admin *ad, const char *project,
 	return 0;
 }
 
+static int
+change_usage(struct wl_admin *ad, const char *project,
+    const struct wl_usage_change *u, struct wl_err *e)
+{
+	int64_t now = wl_clock_ms();
+	int ret = 1;
+
+	if (u->month >= 0)
+		ret = wl_db_admin_month(ad->a, ad->actor, project, now, u->add,
+		    u->month, e);
+	if (ret <= 0)
+		return outcome(ret, "project", project, e);
+	return wl_counter_change(ad->a, ad->conf, project, now, u, e);
+}
+
 int
 wl_admin_usage_set(struct wl_admin *ad, const char *project, int64_t minute,
     int64_t month, struct wl_err *e)
 {
-	int ret = 1;
+	struct wl_usage_change u = { minute, month, false };
 
-	if (month >= 0)
-		ret = wl_db_admin_month_set(ad->a, ad->actor, project,
-		    wl_clock_ms(), month, e);
-	if (ret <= 0)
-		return outcome(ret, "project", project, e);
-	return wl_usage_set(ad->a, ad->conf, project, minute, -1, e);
+	return change_usage(ad, project, &u, e);
 }
 
 int
 wl_admin_usage_add(struct wl_admin *ad, const char *project, int64_t n,
     struct wl_err *e)
 {
-	struct wl_admission now;
-	struct wl_auth auth;
-	int64_t minute = 0, month = 0;
-	int i;
+	/* no minute has room for more */
+	struct wl_usage_change u = { n < WL_ADMIN_MINUTE_MAX ? n :
+	    WL_ADMIN_MINUTE_MAX, n, true };
 
-	if (wl_admin_auth(ad, project, NULL, &auth, e) == -1 ||
-	    wl_usage_stats(ad->a, ad->conf, &auth, &now, e) == -1)
-		return -1;
-	for (i = 0; i < now.gate.nrows; i++) {
-		if (now.gate.rows[i].name == WL_LN_MINUTE)
-			minute = now.gate.rows[i].used;
-		if (now.gate.rows[i].name == WL_LN_MONTH)
-			month = now.gate.rows[i].used;
-	}
-	/* more calls than that cannot be set in a minute, nor admitted */
-	minute = minute + n > WL_ADMIN_MINUTE_MAX ? WL_ADMIN_MINUTE_MAX :
-	    minute + n;
-	return wl_admin_usage_set(ad, project, minute, month + n, e);
+	return change_usage(ad, project, &u, e);
 }

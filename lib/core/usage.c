@@ -55,24 +55,11 @@ row_of(const struct wl_admission *ad, enum wl_limit_name name)
 	return NULL;
 }
 
-static int64_t
-used(const struct wl_admission *ad, enum wl_limit_name name)
-{
-	const struct wl_limit_row *row = row_of(ad, name);
-
-	return row == NULL ? 0 : row->used;
-}
-
 int
 wl_usage_increment(struct wl_arena *a, const struct wl_conf *conf,
-    const struct wl_auth *auth, int64_t n, struct wl_err *e)
+    const char *project, int64_t n, struct wl_err *e)
 {
-	struct wl_admission ad;
-
-	if (wl_limit_read(a, conf, auth, &ad, e) == -1)
-		return -1;
-	return wl_counter_set(a, conf, auth->project, ad.at_ms,
-	    used(&ad, WL_LN_MINUTE) + n, used(&ad, WL_LN_MONTH) + n, e);
+	return wl_counter_add(a, conf, project, wl_clock_ms(), n, e);
 }
 
 int

@@ -35,13 +35,12 @@ int wl_usage_quota_ok(const struct wl_admission *ad);
 int wl_usage_percent(const struct wl_limit_row *row);
 
 /*
- * For operators, lasting, as role owner: add N calls to what AUTH's project
- * has used, set what it has used (-1: leave as it is), set both to 0.  A call
- * admitted while N is being added may be lost from the sum.  Returns 0, or -1
+ * For operators, lasting, as role owner: add N calls to what PROJECT has used,
+ * set what it has used (-1: leave as it is), set both to 0.  Returns 0, or -1
  * with *E.
  */
 int wl_usage_increment(struct wl_arena *a, const struct wl_conf *conf,
-    const struct wl_auth *auth, int64_t n, struct wl_err *e)
+    const char *project, int64_t n, struct wl_err *e)
     __attribute__((warn_unused_result));
 int wl_usage_set(struct wl_arena *a, const struct wl_conf *conf,
     const char *project, int64_t minute, int64_t month, struct wl_err *e)

@@ -153,23 +153,47 @@ wl_counter_settle_wait(struct wl_settle *s)
 /* ---- operators --------------------------------------------------------- */
 
 int
+wl_counter_change(struct wl_arena *a, const struct wl_conf *conf,
+    const char *project, int64_t now_ms, const struct wl_usage_change *u,
+    struct wl_err *e)
+{
+	if (!in_postgres(conf))
+		return wl_counter_redis_change(a, conf, project, now_ms, u, e);
+	return u->add || u->minute < 0 ? 0 :
+	    wl_counter_pg_set(a, project, now_ms, u->minute, e);
+}
+
+static int
+no_project(const char *project, struct wl_err *e)
+{
+	return wl_err_set(e, WL_E_NOT_FOUND, "no project \"%s\"", project);
+}
+
+int
 wl_counter_set(struct wl_arena *a, const struct wl_conf *conf,
     const char *project, int64_t now_ms, int64_t minute, int64_t month,
     struct wl_err *e)
 {
+	struct wl_usage_change u = { minute, month, false };
 	int found = 1;
 
 	if (month >= 0)
 		found = wl_db_month_set(a, project, now_ms, month, e);
-	if (found == 0)
-		return wl_err_set(e, WL_E_NOT_FOUND, "no project \"%s\"",
-		    project);
-	if (found == -1)
-		return -1;
-	if (in_postgres(conf))
-		return minute < 0 ? 0 : wl_counter_pg_set(a, project, now_ms,
-		    minute, e);
-	return wl_counter_redis_set(a, conf, project, now_ms, minute, e);
+	if (found <= 0)
+		return found == 0 ? no_project(project, e) : -1;
+	return wl_counter_change(a, conf, project, now_ms, &u, e);
+}
+
+int
+wl_counter_add(struct wl_arena *a, const struct wl_conf *conf,
+    const char *project, int64_t now_ms, int64_t n, struct wl_err *e)
+{
+	struct wl_usage_change u = { n, n, true };
+	int found = wl_db_month_add(a, project, now_ms, n, e);
+
+	if (found <= 0)
+		return found == 0 ? no_project(project, e) : -1;
+	return wl_counter_change(a, conf, project, now_ms, &u, e);
 }
 
 int

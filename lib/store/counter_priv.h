@@ -33,11 +33,12 @@ int wl_counter_pg_settle(struct wl_arena *a, const struct wl_gate *g,
     const struct wl_refund *r, struct wl_err *e);
 
 /*
- * Set the minute (-1: leave it); the month is in the ledger already.
- * As role owner.
+ * What an operator has changed, and the ledger has already; in PostgreSQL the
+ * minute that is set is left to do.  As role owner.
  */
-int wl_counter_redis_set(struct wl_arena *a, const struct wl_conf *conf,
-    const char *project, int64_t now_ms, int64_t minute, struct wl_err *e);
+int wl_counter_redis_change(struct wl_arena *a, const struct wl_conf *conf,
+    const char *project, int64_t now_ms, const struct wl_usage_change *u,
+    struct wl_err *e);
 int wl_counter_pg_set(struct wl_arena *a, const char *project, int64_t now_ms,
     int64_t minute, struct wl_err *e);
 

@@ -14,6 +14,7 @@
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
 #include "lib/base/loop.h"
+#include "lib/base/rand.h"
 #include "lib/base/str.h"
 #include "lib/base/wait.h"
 #include "lib/store/counter_keys.h"
@@ -585,6 +586,7 @@ wl_counter_redis_settle_send(struct wl_arena *a, const struct wl_conf *conf,
 	wl_counter_keys_add_int(&c.args, f->month);
 	wl_counter_keys_add(&c.args, g->key_id != NULL ? g->key_id : "");
 	wl_counter_keys_add_int(&c.args, f->key_month);
+	wl_counter_keys_add_int(&c.args, g->now_ms);
 	for (i = 0; i < c.args.n; i++)
 		wl_counter_keys_add(&c.keys, c.args.v[i]);
 	if (s == NULL || c.keys.failed || c.args.failed) {
@@ -611,35 +613,11 @@ wl_counter_redis_settle_wait(struct wl_redis_settle *s, struct wl_err *e)
 /* ---- operators --------------------------------------------------------- */
 
 /*
- * Whatever is there, MINUTE calls were admitted in this one.
- */
-static void
-set_minute(struct wl_counter_keys *c, int64_t now_ms, int64_t minute)
-{
-	int64_t i;
-
-	wl_counter_keys_minute(c, NULL, c->minute);
-	op(c, "set", WL_COUNTER_MINUTE_TTL, 1);
-	wl_counter_keys_add_int(&c->args, minute);
-	wl_counter_keys_sliding(c, NULL);
-	op(c, "clear", 0, 0);
-	if (minute == 0)
-		return;
-	wl_counter_keys_sliding(c, NULL);
-	op(c, "times", WL_COUNTER_SLIDING_TTL, (int)(2 * minute));
-	for (i = 0; i < minute; i++) {
-		wl_counter_keys_add_int(&c->args, now_ms);
-		wl_counter_keys_add(&c->args, wl_arena_printf(c->args.a, "set/%lld",
-		    (long long)i));
-	}
-}
-
-/*
  * Begin a generation from outside of a call.
  */
 static int
 begin_now(struct wl_arena *a, const struct wl_conf *conf, enum wl_role role,
-    const char *project, int64_t now_ms, int64_t minute, struct wl_err *e)
+    const char *project, int64_t now_ms, struct wl_err *e)
 {
 	struct wl_gate g = { .project = project, .now_ms = now_ms };
 	struct wl_db_seed seed;
@@ -656,8 +634,6 @@ begin_now(struct wl_arena *a, const struct wl_conf *conf, enum wl_role role,
 		    project);
 	wl_counter_keys_init(&c, a, conf, project, now_ms);
 	gate_call(&c, &g, "true", &seed);
-	if (minute >= 0)
-		set_minute(&c, now_ms, minute);
 	if ((r = wl_counter_keys_run(&wl_scripts_gate, &c, e)) == NULL)
 		return -1;
 	if (r->type != WL_R_ARRAY || r->n < 1)
@@ -665,19 +641,57 @@ begin_now(struct wl_arena *a, const struct wl_conf *conf, enum wl_role role,
 	return 0;
 }
 
-int
-wl_counter_redis_set(struct wl_arena *a, const struct wl_conf *conf,
-    const char *project, int64_t now_ms, int64_t minute, struct wl_err *e)
+/*
+ * 1: done, 0: there are no counters, or -1.
+ */
+static int
+change(struct wl_arena *a, const struct wl_conf *conf, const char *project,
+    int64_t now_ms, const struct wl_usage_change *u, struct wl_err *e)
 {
-	if (minute > 100000)
+	struct wl_reply *r;
+	struct wl_counter_keys c;
+	char id[37];
+
+	wl_uuid7(now_ms, id);
+	wl_counter_keys_init(&c, a, conf, project, now_ms);
+	wl_counter_keys_month(&c);
+	wl_counter_keys_minute(&c, NULL, c.minute);
+	wl_counter_keys_sliding(&c, NULL);
+	wl_counter_keys_add_int(&c.args, now_ms);
+	wl_counter_keys_add(&c.args, u->add ? "add" : "set");
+	wl_counter_keys_add_int(&c.args, u->minute);
+	wl_counter_keys_add_int(&c.args, u->month);
+	wl_counter_keys_add_int(&c.args, c.month_ttl);
+	wl_counter_keys_add(&c.args, id);
+	if ((r = wl_counter_keys_run(&wl_scripts_usage, &c, e)) == NULL)
+		return -1;
+	return r->type == WL_R_INT ? (int)r->integer :
+	    wl_counter_keys_unexpected(r, e);
+}
+
+int
+wl_counter_redis_change(struct wl_arena *a, const struct wl_conf *conf,
+    const char *project, int64_t now_ms, const struct wl_usage_change *u,
+    struct wl_err *e)
+{
+	struct wl_usage_change rest = *u;
+	int found;
+
+	if (u->minute > 100000)
 		return wl_err_set(e, WL_E_INVALID_REQUEST,
 		    "a minute of more than 100000 calls cannot be set");
-	return begin_now(a, conf, WL_ROLE_OWNER, project, now_ms, minute, e);
+	if ((found = change(a, conf, project, now_ms, u, e)) != 0)
+		return found == 1 ? 0 : -1;
+	/* the month begins with what the ledger says now */
+	rest.month = -1;
+	if (begin_now(a, conf, WL_ROLE_OWNER, project, now_ms, e) == -1)
+		return -1;
+	return change(a, conf, project, now_ms, &rest, e) == -1 ? -1 : 0;
 }
 
 int
 wl_counter_redis_begin(struct wl_arena *a, const struct wl_conf *conf,
     const char *project, int64_t now_ms, struct wl_err *e)
 {
-	return begin_now(a, conf, WL_ROLE_ROLLUP, project, now_ms, -1, e);
+	return begin_now(a, conf, WL_ROLE_ROLLUP, project, now_ms, e);
 }

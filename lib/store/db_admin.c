@@ -55,6 +55,8 @@ static const char sql_key_like[] =
 static const char sql_key_revoke[] =
     "UPDATE watchllm.api_key SET revoked_at = now()"
     " WHERE project_id = $1 AND id = $2 AND revoked_at IS NULL RETURNING id";
+static const char sql_month_add[] =
+    "SELECT v FROM watchllm.usage_add($1, $2, $3) v WHERE v IS NOT NULL";
 static const char sql_month_set[] =
     "SELECT v FROM watchllm.usage_set($1, $2, $3) v WHERE v IS NOT NULL";
 static const char sql_plan_create[] =
@@ -89,6 +91,7 @@ const struct wl_stmt wl_db_admin_stmts[] = {
 	{ "key_end", WL_ROLE_OWNER, sql_key_end },
 	{ "key_like", WL_ROLE_OWNER, sql_key_like },
 	{ "key_revoke", WL_ROLE_OWNER, sql_key_revoke },
+	{ "month_add", WL_ROLE_OWNER, sql_month_add },
 	{ "month_set", WL_ROLE_OWNER, sql_month_set },
 	{ "plan_create", WL_ROLE_OWNER, sql_plan_create },
 	{ "plan_projects", WL_ROLE_OWNER, sql_plan_projects },
@@ -328,16 +331,16 @@ wl_db_admin_key_rotate(struct wl_arena *a, const char *actor, const char *old,
 /* ---- usage and dead letters -------------------------------------------- */
 
 int
-wl_db_admin_month_set(struct wl_arena *a, const char *actor,
-    const char *project, int64_t now_ms, int64_t used, struct wl_err *e)
+wl_db_admin_month(struct wl_arena *a, const char *actor, const char *project,
+    int64_t now_ms, bool add, int64_t v, struct wl_err *e)
 {
 	char now[24], n[24];
 	struct wl_param p[] = { WL_P(project), WL_P(now), WL_P(n) };
 
 	number(now, now_ms);
-	number(n, used);
-	return wl_db_admin_change(a, actor, sql_month_set, 3, p, NULL, NULL,
-	    NULL, e);
+	number(n, v);
+	return wl_db_admin_change(a, actor, add ? sql_month_add :
+	    sql_month_set, 3, p, NULL, NULL, NULL, e);
 }
 
 int

@@ -12,6 +12,7 @@
 #define WL_STORE_DB_ADMIN_H
 
 #include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct wl_arena;
@@ -134,11 +135,11 @@ int wl_db_admin_key_rotate(struct wl_arena *a, const char *actor,
     __attribute__((warn_unused_result));
 
 /*
- * Set what PROJECT has used of NOW_MS's month, in PostgreSQL alone: counters
- * in Redis are then set with wl_counter_set() without a month.
+ * Set what PROJECT has used of NOW_MS's month to V, or ADD it: in PostgreSQL
+ * alone, for wl_counter_change() to follow.
  */
-int wl_db_admin_month_set(struct wl_arena *a, const char *actor,
-    const char *project, int64_t now_ms, int64_t used, struct wl_err *e)
+int wl_db_admin_month(struct wl_arena *a, const char *actor,
+    const char *project, int64_t now_ms, bool add, int64_t v, struct wl_err *e)
     __attribute__((warn_unused_result));
 
 /* ---- db_admin_provider.c: providers, routes, provider keys -------------- */

@@ -4,7 +4,8 @@
  * fails after it.
  *
  * Keys of a project, P standing for its id:
- *	project:P		hash: version, version_ms; gen, dead, keys, f:HOST
+ *	project:P		hash: version, version_ms; gen, dead, keys, f:HOST;
+ *				set_ms, when an operator set the month
  *	ratelimit:P:MINUTE	calls admitted in a minute
  *	ratelimit:P:sliding	sorted set: event ids by time, the last 60 s
  *	ratelimit:P:key:K:...	the same for one API key
@@ -108,8 +109,6 @@
 	"        redis.call('ZADD', key, ARGV[i], ARGV[i + 1])\n" \
 	"      end\n" \
 	"      redis.call('PEXPIRE', key, ttl)\n" \
-	"    elseif op == 'clear' then\n" \
-	"      redis.call('DEL', key)\n" \
 	"    end\n" \
 	"    at = v + n\n" \
 	"    k = k + 1\n" \
@@ -282,14 +281,17 @@ struct wl_script wl_scripts_read = { .text =
  * KEYS: the project's hash, its month, the months of its API keys, its leases.
  * ARGV: 1 generation that admitted the call; 2 event id, or "" without a
  *	lease; 3 to give back to the month; 4 id of the API key; 5 to give
- *	back to the month of that key.
- * Under another generation nothing is given back: the drain settles then.
+ *	back to the month of that key; 6 when the call was admitted.
+ * Under another generation nothing is given back: the drain settles then; nor
+ * is it to a month that was set since.
  */
 struct wl_script wl_scripts_settle = { .text =
 	"if ARGV[2] ~= '' then redis.call('ZREM', KEYS[4], ARGV[2]) end\n"
-	"if redis.call('HGET', KEYS[1], 'gen') ~= ARGV[1] then return 0 end\n"
+	"local p = redis.call('HMGET', KEYS[1], 'gen', 'set_ms')\n"
+	"if p[1] ~= ARGV[1] then return 0 end\n"
 	"local was = tonumber(redis.call('GET', KEYS[2]) or '0')\n"
 	"local n = math.min(was, tonumber(ARGV[3]))\n"
+	"if tonumber(ARGV[6]) < tonumber(p[2] or '0') then n = 0 end\n"
 	"if n > 0 then redis.call('DECRBY', KEYS[2], n) end\n"
 	"was = tonumber(redis.call('HGET', KEYS[3], ARGV[4]) or '0')\n"
 	"local k = math.min(was, tonumber(ARGV[5]))\n"
@@ -353,6 +355,39 @@ struct wl_script wl_scripts_fixup = { .text =
 	"    end\n"
 	"  end\n"
 	"end\n"
+	"return 1\n"
+};
+
+/*
+ * What an operator says was used.  The generation stays: it knows of calls
+ * that the ledger does not.
+ * KEYS: the project's hash, its month, its minute, its sliding window.
+ * ARGV: 1 now; 2 set or add; 3 calls of the minute, -1: leave it; 4 the same of
+ *	the month; 5 time to live of the month; 6 an id that was not used
+ *	before.
+ * Returns 1, or 0: there are no counters.
+ */
+struct wl_script wl_scripts_usage = { .text =
+	"local h, add = KEYS[1], ARGV[2] == 'add'\n"
+	"local minute, month = tonumber(ARGV[3]), tonumber(ARGV[4])\n"
+	"if not redis.call('HGET', h, 'gen') then return 0 end\n"
+	"if month >= 0 and not add then\n"
+	"  redis.call('SET', KEYS[2], month, 'PX', ARGV[5])\n"
+	"  redis.call('HSET', h, 'set_ms', ARGV[1])\n"
+	/* one that is not there begins with the ledger's sum */
+	"elseif month >= 0 and redis.call('EXISTS', KEYS[2]) == 1 then\n"
+	"  redis.call('INCRBY', KEYS[2], month)\n"
+	"end\n"
+	"if minute < 0 then return 1 end\n"
+	"if not add then redis.call('DEL', KEYS[3], KEYS[4]) end\n"
+	"redis.call('INCRBY', KEYS[3], minute)\n"
+	"if redis.call('PTTL', KEYS[3]) < 0 then\n"
+	"  redis.call('PEXPIRE', KEYS[3], 60000)\n"
+	"end\n"
+	"for i = 1, minute do\n"
+	"  redis.call('ZADD', KEYS[4], ARGV[1], ARGV[6] .. '/' .. i)\n"
+	"end\n"
+	"if minute > 0 then redis.call('PEXPIRE', KEYS[4], 120000) end\n"
 	"return 1\n"
 };
 

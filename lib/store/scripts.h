@@ -11,6 +11,7 @@ extern struct wl_script wl_scripts_fixup;
 extern struct wl_script wl_scripts_gate;
 extern struct wl_script wl_scripts_read;
 extern struct wl_script wl_scripts_settle;
+extern struct wl_script wl_scripts_usage;
 extern struct wl_script wl_scripts_version;
 
 #endif

@@ -561,6 +561,73 @@ test_operators(void)
 	each(operators);
 }
 
+/*
+ * What an operator sets holds, whatever was admitted before and is recorded or
+ * settled afterwards; what he does not set stays.
+ */
+static void
+set_holds(void)
+{
+	struct ask a[5];
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		prepare(&a[i], true, 100, 100);
+		CU_ASSERT_EQUAL(decide(&a[i]), WL_G_ADMITTED);
+	}
+	drain("B", &a[0], true);
+	drain("B", &a[1], true);
+	now++;
+	CU_ASSERT_EQUAL(wl_counter_set(stores_arena(), &conf, p.id, now, -1,
+	    20, &e), 0);
+	CU_ASSERT_EQUAL(month_used(), 20);
+	CU_ASSERT_EQUAL(used(WL_LN_MINUTE, WL_L_SLIDING), 4);
+	now++;
+	drain("E", &a[0], true);
+	drain("E", &a[1], false);
+	drain("B", &a[2], true);
+	drain("E", &a[2], false);
+	drain("E", &a[3], true);
+	settle(&a[1], true);
+	settle(&a[2], true);
+	CU_ASSERT_EQUAL(month_used(), 20);
+	CU_ASSERT_EQUAL(ledger(), 20);
+	/* calls of afterwards count as ever */
+	prepare(&a[4], true, 100, 100);
+	CU_ASSERT_EQUAL(decide(&a[4]), WL_G_ADMITTED);
+	CU_ASSERT_EQUAL(month_used(), 21);
+	drain("B", &a[4], true);
+	CU_ASSERT_EQUAL(ledger(), 21);
+	CU_ASSERT_TRUE(admitted(true, 100, 100));
+	now++;
+	/* one is not drained: the month keeps it when the minute is set */
+	CU_ASSERT_EQUAL(wl_counter_set(stores_arena(), &conf, p.id, now, 3, -1,
+	    &e), 0);
+	CU_ASSERT_EQUAL(used(WL_LN_MINUTE, WL_L_SLIDING), 3);
+	CU_ASSERT_EQUAL(month_used(), 22);
+	CU_ASSERT_EQUAL(wl_counter_add(stores_arena(), &conf, p.id, now, 5,
+	    &e), 0);
+	CU_ASSERT_EQUAL(wl_counter_add(stores_arena(), &conf, p.id, now, 5,
+	    &e), 0);
+	CU_ASSERT_EQUAL(used(WL_LN_MINUTE, WL_L_SLIDING), 13);
+	CU_ASSERT_EQUAL(minute_used(), 13);
+	CU_ASSERT_EQUAL(month_used(), 32);
+	CU_ASSERT_EQUAL(ledger(), 31);
+	drain("E", &a[4], false);
+	settle(&a[4], true);
+	CU_ASSERT_EQUAL(month_used(), 31);
+	CU_ASSERT_EQUAL(ledger(), 30);
+	CU_ASSERT_EQUAL(wl_counter_add(stores_arena(), &conf, "nobody", now, 1,
+	    &e), -1);
+	CU_ASSERT_EQUAL(e.code, WL_E_NOT_FOUND);
+}
+
+static void
+test_set_holds(void)
+{
+	each(set_holds);
+}
+
 static void
 reconciling(void)
 {
@@ -1094,6 +1161,7 @@ main(void)
 		{ "the edge of a year", test_month_edge },
 		{ "versions", test_versions },
 		{ "set and reset", test_operators },
+		{ "what is set holds", test_set_holds },
 		{ "reconcile", test_reconciling },
 		{ "names of keys, and when they expire", test_key_names },
 		{ "expiries do not move", test_expiries },

@@ -156,6 +156,13 @@ wl_counter_set(struct wl_arena *a, const struct wl_conf *c, const char *p,
 }
 
 int
+wl_counter_add(struct wl_arena *a, const struct wl_conf *c, const char *p,
+    int64_t now_ms, int64_t n, struct wl_err *e)
+{
+	return wl_counter_set(a, c, p, now_ms, n, n, e);
+}
+
+int
 wl_counter_reset(struct wl_arena *a, const struct wl_conf *c, const char *p,
     int64_t now_ms, struct wl_err *e)
 {
