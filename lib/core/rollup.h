@@ -44,7 +44,7 @@ struct wl_rollup {
  * ledger	compare the sums of open months with the ledger; a difference
  *		is logged for each project, and a failure
  * reconcile	compare the counters in Redis with the ledger; where they
- *		differ or are lost they begin anew.  With counters = postgres
+ *		are lower or lost they begin anew.  With counters = postgres
  *		there is nothing to compare: counters that are over are
  *		removed
  */

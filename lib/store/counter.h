@@ -138,10 +138,10 @@ int wl_counter_change(struct wl_arena *a, const struct wl_conf *conf,
 
 /*
  * For "watchllm-rollup reconcile", as role rollup: compare PROJECT's month
- * with the ledger.  Where it is lost or lower, or higher by more than the calls
- * of the last two minutes, which may not be drained yet, the counters begin
- * anew.  *BEFORE is what was there (-1: nothing), *AFTER what is there now.
- * Returns 1: they began anew; 0: they agree; -1 with *E.
+ * with the ledger.  Where it is lost or lower the counters begin anew; where it
+ * is higher there may be calls that are not drained yet.  *BEFORE is what was
+ * there (-1: nothing), *AFTER what is there now.  Returns 1: they began anew;
+ * 0: they stay; -1 with *E.
  */
 int wl_counter_reconcile(struct wl_arena *a, const struct wl_conf *conf,
     const char *project, int64_t now_ms, int64_t *before, int64_t *after,
