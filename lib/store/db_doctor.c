@@ -35,7 +35,10 @@ static const char sql_login[] =
     " FROM pg_roles g WHERE g.rolname = $1), false),"
     " EXISTS (SELECT FROM pg_roles g WHERE g.rolname = $1),"
     " current_setting('server_version_num'),"
-    " current_setting('server_version'), current_setting('TimeZone'),"
+    " current_setting('server_version'),"
+    /* what others get: our own sessions have set it */
+    " (SELECT s.reset_val FROM pg_catalog.pg_settings s"
+    " WHERE s.name = 'TimeZone'),"
     " current_setting('max_connections')::integer"
     " - current_setting('superuser_reserved_connections')::integer"
     " - coalesce(current_setting('reserved_connections', true),"

@@ -202,6 +202,8 @@ class Clients(GateCase):
 
     def test_rate_limit_error(self):
         self.clock.minute()
+        if self.gate.workers is None and time.time() % 60 > 45:
+            time.sleep(60 - time.time() % 60)   # their clock is the web server's
         _, key = self.gate.project("free")
         sent = []
         ai = self.client(key, sent=sent)
