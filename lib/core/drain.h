@@ -31,6 +31,12 @@ struct wl_drain *wl_drain_open(const struct wl_conf *conf, struct wl_err *e)
 void wl_drain_close(struct wl_drain *d);
 
 /*
+ * Whether somebody drains CONF's spool at the moment; false also when that
+ * cannot be found out.
+ */
+bool wl_drain_held(const struct wl_conf *conf);
+
+/*
  * Become the one that drains this spool, until wl_drain_close(); a pass needs
  * it.  Returns 1; 0 when another has it; -1 with *E.
  */

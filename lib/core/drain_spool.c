@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,23 @@ wl_drain_lock(struct wl_drain *d, struct wl_err *e)
 		return 0;
 	return wl_err_set(e, WL_E_UNAVAILABLE, "%s/%s: %s", d->dir, LOCK_NAME,
 	    strerror(errno));
+}
+
+bool
+wl_drain_held(const struct wl_conf *conf)
+{
+	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	char path[PATH_MAX];
+	bool held;
+	int fd;
+
+	if (snprintf(path, sizeof(path), "%s/%s", conf->spool_dir,
+	    LOCK_NAME) >= (int)sizeof(path) ||
+	    (fd = open(path, O_RDWR | O_CLOEXEC)) == -1)
+		return false;
+	held = fcntl(fd, F_OFD_GETLK, &whole) == 0 && whole.l_type != F_UNLCK;
+	close(fd);
+	return held;
 }
 
 /* ---- segments ---------------------------------------------------------- */

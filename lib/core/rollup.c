@@ -12,6 +12,7 @@
 #include "lib/base/err.h"
 #include "lib/base/log.h"
 #include "lib/base/str.h"
+#include "lib/core/drain.h"
 #include "lib/store/counter.h"
 #include "lib/store/db_rollup.h"
 
@@ -230,8 +231,8 @@ reconcile_one(struct wl_rollup *r, struct wl_arena *a, const char *project,
 {
 	int64_t before, after;
 
-	switch (wl_counter_reconcile(a, r->conf, project, r->now_ms, &before,
-	    &after, e)) {
+	switch (wl_counter_reconcile(a, r->conf, project, r->now_ms,
+	    wl_drain_held(r->conf), &before, &after, e)) {
 	case 1:
 		c->anew++;
 		wl_log(WL_INFO, "rollup.reconciled", "project %s: %lld, now "

@@ -44,7 +44,8 @@ struct wl_rollup {
  * ledger	compare the sums of open months with the ledger; a difference
  *		is logged for each project, and a failure
  * reconcile	compare the counters in Redis with the ledger; where they
- *		are lower or lost they begin anew.  With counters = postgres
+ *		are lower or lost they begin anew, and where they are higher
+ *		too when a consumer drains this host's spool.  With counters = postgres
  *		there is nothing to compare: counters that are over are
  *		removed
  */

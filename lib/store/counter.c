@@ -203,39 +203,65 @@ wl_counter_reset(struct wl_arena *a, const struct wl_conf *conf,
 	return wl_counter_set(a, conf, project, now_ms, 0, 0, e);
 }
 
+/*
+ * The month, -1 when there are no counters, and the minute of NOW_MS.
+ */
 static int
-month_now(struct wl_arena *a, const struct wl_conf *conf, const char *project,
-    int64_t now_ms, int64_t *used, struct wl_err *e)
+read_now(struct wl_arena *a, const struct wl_conf *conf, const char *project,
+    int64_t now_ms, int64_t *month, int64_t *minute, struct wl_err *e)
 {
-	struct wl_gate g = { .project = project, .now_ms = now_ms, .nrows = 1 };
+	struct wl_gate g = { .project = project, .now_ms = now_ms, .nrows = 2 };
 
 	g.rows[0].name = WL_LN_MONTH;
+	g.rows[1].name = WL_LN_MINUTE;
 	if (wl_counter_read(a, conf, &g, e) == -1)
 		return -1;
-	*used = g.generation[0] == '\0' ? -1 : g.rows[0].used;
+	*month = g.generation[0] == '\0' ? -1 : g.rows[0].used;
+	*minute = g.rows[1].used;
+	return 0;
+}
+
+/*
+ * At most so many of the calls that are counted are not drained yet, where
+ * somebody drains: those of the last minute, as the counters and as the ledger
+ * know them.
+ */
+static int
+count_recent(struct wl_arena *a, const struct wl_conf *conf,
+    const char *project, int64_t now_ms, int64_t *recent, struct wl_err *e)
+{
+	int64_t month, minute, before, drained;
+
+	if (wl_db_recent(a, WL_ROLE_ROLLUP, project, now_ms, &drained, e) ==
+	    -1 || read_now(a, conf, project, now_ms, &month, &minute, e) ==
+	    -1 || read_now(a, conf, project, now_ms - 60000, &month, &before,
+	    e) == -1)
+		return -1;
+	*recent = minute + before > drained ? minute + before : drained;
 	return 0;
 }
 
 int
 wl_counter_reconcile(struct wl_arena *a, const struct wl_conf *conf,
-    const char *project, int64_t now_ms, int64_t *before, int64_t *after,
-    struct wl_err *e)
+    const char *project, int64_t now_ms, bool drained, int64_t *before,
+    int64_t *after, struct wl_err *e)
 {
-	int64_t ledger;
+	int64_t ledger, recent, minute;
 
 	/* in this order: what is drained meanwhile makes the ledger higher */
 	if (wl_db_month_used(a, WL_ROLE_ROLLUP, project, NULL, now_ms, &ledger,
-	    e) == -1 || month_now(a, conf, project, now_ms, before, e) == -1)
+	    e) == -1 || count_recent(a, conf, project, now_ms, &recent, e) ==
+	    -1 || read_now(a, conf, project, now_ms, before, &minute, e) == -1)
 		return -1;
 	*after = *before;
-	/* without counters and calls there is nothing to lose; a count above
-	   the ledger's may be of calls that are not drained yet */
-	if (*before == -1 ? ledger == 0 : *before >= ledger)
+	/* without counters and calls there is nothing to lose */
+	if (*before == -1 ? ledger == 0 : *before >= ledger && (!drained ||
+	    *before <= ledger + recent))
 		return 0;
 	if ((in_postgres(conf) ?
 	    wl_counter_pg_begin(a, project, now_ms, e) :
 	    wl_counter_redis_begin(a, conf, project, now_ms, e)) == -1 ||
-	    month_now(a, conf, project, now_ms, after, e) == -1)
+	    read_now(a, conf, project, now_ms, after, &minute, e) == -1)
 		return -1;
 	return 1;
 }

@@ -138,14 +138,14 @@ int wl_counter_change(struct wl_arena *a, const struct wl_conf *conf,
 
 /*
  * For "watchllm-rollup reconcile", as role rollup: compare PROJECT's month
- * with the ledger.  Where it is lost or lower the counters begin anew; where it
- * is higher there may be calls that are not drained yet.  *BEFORE is what was
- * there (-1: nothing), *AFTER what is there now.  Returns 1: they began anew;
- * 0: they stay; -1 with *E.
+ * with the ledger.  Where it is lost or lower the counters begin anew, and, when
+ * calls are being DRAINED, where it is higher by more than the calls of the
+ * last minute.  *BEFORE is what was there (-1: nothing), *AFTER what is there
+ * now.  Returns 1: they began anew; 0: they stay; -1 with *E.
  */
 int wl_counter_reconcile(struct wl_arena *a, const struct wl_conf *conf,
-    const char *project, int64_t now_ms, int64_t *before, int64_t *after,
-    struct wl_err *e) __attribute__((warn_unused_result));
+    const char *project, int64_t now_ms, bool drained, int64_t *before,
+    int64_t *after, struct wl_err *e) __attribute__((warn_unused_result));
 
 /*
  * Make known a project's new version after a change (revocation, plan): the

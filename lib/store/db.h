@@ -145,6 +145,13 @@ int wl_db_month_used(struct wl_arena *a, enum wl_role role,
     const char *project, const char *key_id, int64_t ms, int64_t *used,
     struct wl_err *e) __attribute__((warn_unused_result));
 /*
+ * How many calls of PROJECT the ledger has of the two minutes before NOW_MS.
+ * Returns 0 or -1.
+ */
+int wl_db_recent(struct wl_arena *a, enum wl_role role, const char *project,
+    int64_t now_ms, int64_t *calls, struct wl_err *e)
+    __attribute__((warn_unused_result));
+/*
  * Set, or add to, what is used of NOW_MS's month, as role owner.  Returns 1, 0
  * when there is no such project, or -1.
  */

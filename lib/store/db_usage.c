@@ -23,6 +23,10 @@ static const char sql_key_month[] =
     "SELECT counted FROM watchllm.usage_key_month"
     " WHERE project_id = $1 AND api_key_id = $2"
     " AND month = watchllm.utc_month(watchllm.from_ms($3))";
+static const char sql_recent[] =
+    "SELECT count(*) FROM watchllm.ledger WHERE project_id = $1"
+    " AND admitted_at > watchllm.from_ms($2::bigint - 120000)"
+    " AND day >= watchllm.utc_day(watchllm.from_ms($2::bigint - 120000))";
 static const char sql_month_add[] =
     "SELECT watchllm.usage_add($1, $2, $3)";
 static const char sql_month_set[] =
@@ -33,6 +37,7 @@ const struct wl_stmt wl_db_usage_stmts[] = {
 	{ "month", WL_ROLE_APP, sql_month },
 	{ "month_add", WL_ROLE_OWNER, sql_month_add },
 	{ "month_set", WL_ROLE_OWNER, sql_month_set },
+	{ "recent", WL_ROLE_ROLLUP, sql_recent },
 	{ "seed", WL_ROLE_APP, sql_seed },
 	{ NULL, WL_ROLE_APP, NULL }
 };
@@ -107,6 +112,17 @@ wl_db_month_used(struct wl_arena *a, enum wl_role role, const char *project,
 	if (key_id == NULL)
 		return figure(a, role, project, sql_month, 2, whole, used, e);
 	return figure(a, role, project, sql_key_month, 3, key, used, e);
+}
+
+int
+wl_db_recent(struct wl_arena *a, enum wl_role role, const char *project,
+    int64_t now_ms, int64_t *calls, struct wl_err *e)
+{
+	char at[24];
+	struct wl_param p[] = { WL_P(project), WL_P(at) };
+
+	number(at, now_ms);
+	return figure(a, role, project, sql_recent, 2, p, calls, e);
 }
 
 static int

@@ -642,14 +642,14 @@ reconciling(void)
 	}
 	CU_ASSERT_EQUAL(ledger(), 5);
 	CU_ASSERT_EQUAL(wl_counter_reconcile(stores_arena(), &conf, p.id, now,
-	    &before, &after, &e), 0);
+	    true, &before, &after, &e), 0);
 	CU_ASSERT_EQUAL(before, 5);
 	CU_ASSERT_EQUAL(after, 5);
 	/* many are not drained yet: that is no difference */
 	for (i = 0; i < 9; i++)
 		CU_ASSERT_TRUE(admitted(false, 100, 100));
 	CU_ASSERT_EQUAL(wl_counter_reconcile(stores_arena(), &conf, p.id, now,
-	    &before, &after, &e), 0);
+	    true, &before, &after, &e), 0);
 	CU_ASSERT_EQUAL(after, 14);
 	/* too low by whatever cause */
 	if (conf.counters == WL_COUNTERS_REDIS)
@@ -658,7 +658,7 @@ reconciling(void)
 		stores_sql("UPDATE watchllm.counter SET used = used - 11"
 		    " WHERE project_id = '%s' AND kind = 'month'", p.id);
 	CU_ASSERT_EQUAL(wl_counter_reconcile(stores_arena(), &conf, p.id, now,
-	    &before, &after, &e), 1);
+	    true, &before, &after, &e), 1);
 	CU_ASSERT_EQUAL(before, 3);
 	CU_ASSERT_EQUAL(after, 5);
 	CU_ASSERT_TRUE(admitted(false, 100, 100));
