@@ -171,7 +171,12 @@ io_finish(struct wl_io *io)
 	c->open = false;
 	if (!c->os.failed)
 		take_rest(c);
-	nginx = c->last && is_nginx(c);
+	nginx = is_nginx(c);
+	/* a body that nobody reads ends the connection: Apache must see it
+	   before it puts the connection by; nginx does not keep it anyway */
+	if (!nginx && !c->os.failed && !c->os.record.ended)
+		c->last = true;
+	nginx &= c->last;
 	c->os.corked = c->last;
 	FCGX_Finish_r(&c->request);
 	if (c->last)
