@@ -161,7 +161,7 @@ static int
 io_finish(struct wl_io *io)
 {
 	struct wl_io_fcgx *c = of(io);
-	bool nginx;
+	bool nginx, unread;
 
 	if (!c->open || c->finished) {
 		errno = EPIPE;
@@ -171,12 +171,12 @@ io_finish(struct wl_io *io)
 	c->open = false;
 	if (!c->os.failed)
 		take_rest(c);
-	nginx = is_nginx(c);
+	unread = !c->os.failed && !c->os.record.ended;
+	nginx = (c->last || unread) && is_nginx(c);
 	/* a body that nobody reads ends the connection: Apache must see it
-	   before it puts the connection by; nginx does not keep it anyway */
-	if (!nginx && !c->os.failed && !c->os.record.ended)
+	   before it puts the connection by */
+	if (unread && !nginx)
 		c->last = true;
-	nginx &= c->last;
 	c->os.corked = c->last;
 	FCGX_Finish_r(&c->request);
 	if (c->last)

@@ -113,7 +113,7 @@ static struct wl_memo_value *
 get(const char *key, const struct wl_db_price **p, struct wl_err *e)
 {
 	struct wl_memo_value *use;
-	const void *data;
+	const void *data = NULL;
 	int64_t until;
 
 	use = wl_memo_get(&prices, key, 0, &data, e);

@@ -10,11 +10,10 @@ struct wl_db_price;
 
 /*
  * The cost of U at PROVIDER's price for MODEL now in nano-dollars, and since
- * when that price holds.  Prices are remembered for 60 s, and no longer than they
- * hold.  Classes that are
- * not priced apart cost what their kind costs (cache as input, reasoning as
- * output).  Returns 1, or 0 when there is no price for what was used (never a
- * guess) or the price table cannot be read.
+ * when that price holds.  Prices are remembered for 60 s, and no longer than
+ * they hold.  Classes that are not priced apart cost what their kind costs
+ * (cache as input, reasoning as output).  Returns 1, or 0 when there is no price
+ * for what was used (never a guess) or the price table cannot be read.
  */
 int wl_price_cost(const char *provider, const char *model,
     const struct wl_usage *u, int64_t *nano, int64_t *effective_ms);
