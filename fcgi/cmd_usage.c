@@ -195,7 +195,7 @@ set(struct wl_cli *cli, int argc, char **argv)
 {
 	int64_t minute = -1, month = -1;
 	const struct wl_cli_opt opts[] = {
-		{ "minute", WL_ARG_INT, &minute, 0, WL_ADMIN_MINUTE_MAX, NULL },
+		{ "minute", WL_ARG_INT, &minute, 0, WL_COUNTER_MINUTE_MAX, NULL },
 		{ "month", WL_ARG_INT, &month, 0, NUMBER_MAX, NULL },
 		{ NULL, WL_ARG_FLAG, NULL, 0, 0, NULL }
 	};

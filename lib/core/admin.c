@@ -530,37 +530,17 @@ wl_admin_auth(struct wl_admin *ad, const char *project,
 	return 0;
 }
 
-static int
-change_usage(struct wl_admin *ad, const char *project,
-    const struct wl_usage_change *u, struct wl_err *e)
-{
-	int64_t now = wl_clock_ms();
-	int ret = 1;
-
-	if (u->month >= 0)
-		ret = wl_db_admin_month(ad->a, ad->actor, project, now, u->add,
-		    u->month, e);
-	if (ret <= 0)
-		return outcome(ret, "project", project, e);
-	return wl_counter_change(ad->a, ad->conf, project, now, u, e);
-}
-
 int
 wl_admin_usage_set(struct wl_admin *ad, const char *project, int64_t minute,
     int64_t month, struct wl_err *e)
 {
-	struct wl_usage_change u = { minute, month, false };
-
-	return change_usage(ad, project, &u, e);
+	return wl_usage_set(ad->a, ad->conf, ad->actor, project, minute, month,
+	    e);
 }
 
 int
 wl_admin_usage_add(struct wl_admin *ad, const char *project, int64_t n,
     struct wl_err *e)
 {
-	/* no minute has room for more */
-	struct wl_usage_change u = { n < WL_ADMIN_MINUTE_MAX ? n :
-	    WL_ADMIN_MINUTE_MAX, n, true };
-
-	return change_usage(ad, project, &u, e);
+	return wl_usage_increment(ad->a, ad->conf, ad->actor, project, n, e);
 }

@@ -137,11 +137,10 @@ int wl_admin_auth(struct wl_admin *ad, const char *project,
 /*
  * Set what PROJECT has used (-1: leave it), lastingly.
  */
-#define WL_ADMIN_MINUTE_MAX	100000	/* of one minute, as lib/store has it */
 int wl_admin_usage_set(struct wl_admin *ad, const char *project,
     int64_t minute, int64_t month, struct wl_err *e)
     __attribute__((warn_unused_result));
-/* Add N calls to both; a call admitted meanwhile may be lost from the sum. */
+/* Add N calls to both. */
 int wl_admin_usage_add(struct wl_admin *ad, const char *project, int64_t n,
     struct wl_err *e) __attribute__((warn_unused_result));
 

@@ -39,8 +39,8 @@ struct wl_target {
  * keys for; always those that can be called.  A key is used only for the host
  * that it is bound to (AAD "project|provider|host").  PROVIDER_KEY is the
  * request's own key, or NULL: it goes to the first of these providers alone,
- * and to none when prices give several.  KEYS may be NULL: no stored key can be used.
- * Strings live in A.  Returns how many (> 0), or -1 with *E:
+ * and to none when prices give several.  KEYS may be NULL: no stored key can be
+ * used.  Strings live in A.  Returns how many (> 0), or -1 with *E:
  * WL_E_MODEL_NOT_FOUND, WL_E_BYOK_REQUIRED, WL_E_UNAVAILABLE,
  * WL_E_INVALID_REQUEST for a PROVIDER_KEY that is not visible ASCII, or that
  * may be for several.

@@ -28,7 +28,8 @@
 #define LIST_MEMORY	((size_t)2 * 1024 * 1024)
 
 /*
- * What a provider said to a project, latest first.
+ * What a provider said to a project, latest first.  A wl_memo would fetch one
+ * after the other, and keep a failure as long as an answer.
  */
 struct memory {
 	struct memory		*next;
@@ -320,6 +321,20 @@ wl_models_list(struct wl_arena *a, const struct wl_conf *conf,
 	return 0;
 }
 
+/*
+ * The item called NAME in L, or NULL.
+ */
+static const struct wl_model_item *
+find(const struct wl_model_list *l, const char *name)
+{
+	int i;
+
+	for (i = 0; i < l->n; i++)
+		if (strcmp(l->v[i].name, name) == 0)
+			return &l->v[i];
+	return NULL;
+}
+
 int
 wl_models_find(struct wl_arena *a, const struct wl_conf *conf,
     const struct wl_auth *auth, const struct wl_keyring *keys,
@@ -329,7 +344,7 @@ wl_models_find(struct wl_arena *a, const struct wl_conf *conf,
     struct wl_err *e)
 {
 	struct wl_target t[WL_TARGETS];
-	int i, j, k, nt;
+	int i, k, nt;
 
 	nt = wl_model_targets(a, conf, auth, keys, model, provider_key, t, e);
 	if (nt == -1)
@@ -337,12 +352,9 @@ wl_models_find(struct wl_arena *a, const struct wl_conf *conf,
 		    e->code == WL_E_BYOK_REQUIRED ? 0 : -1;
 	for (k = 0; k < nt; k++)
 		for (i = 0; i < n; i++)
-			for (j = 0; strcmp(lists[i].provider, t[k].provider) ==
-			    0 && j < lists[i].n; j++) {
-				if (strcmp(lists[i].v[j].name, t[k].model) != 0)
-					continue;
+			if (strcmp(lists[i].provider, t[k].provider) == 0 &&
+			    (*item = find(&lists[i], t[k].model)) != NULL) {
 				*list = &lists[i];
-				*item = &lists[i].v[j];
 				return 1;
 			}
 	return 0;

@@ -57,24 +57,18 @@ row_of(const struct wl_admission *ad, enum wl_limit_name name)
 
 int
 wl_usage_increment(struct wl_arena *a, const struct wl_conf *conf,
-    const char *project, int64_t n, struct wl_err *e)
+    const char *actor, const char *project, int64_t n, struct wl_err *e)
 {
-	return wl_counter_add(a, conf, project, wl_clock_ms(), n, e);
+	return wl_counter_add(a, conf, actor, project, wl_clock_ms(), n, e);
 }
 
 int
 wl_usage_set(struct wl_arena *a, const struct wl_conf *conf,
-    const char *project, int64_t minute, int64_t month, struct wl_err *e)
+    const char *actor, const char *project, int64_t minute, int64_t month,
+    struct wl_err *e)
 {
-	return wl_counter_set(a, conf, project, wl_clock_ms(), minute, month,
-	    e);
-}
-
-int
-wl_usage_reset(struct wl_arena *a, const struct wl_conf *conf,
-    const char *project, struct wl_err *e)
-{
-	return wl_counter_reset(a, conf, project, wl_clock_ms(), e);
+	return wl_counter_set(a, conf, actor, project, wl_clock_ms(), minute,
+	    month, e);
 }
 
 static void

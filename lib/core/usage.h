@@ -35,19 +35,16 @@ int wl_usage_quota_ok(const struct wl_admission *ad);
 int wl_usage_percent(const struct wl_limit_row *row);
 
 /*
- * For operators, lasting, as role owner: add N calls to what PROJECT has used,
- * set what it has used (-1: leave as it is), set both to 0.  Returns 0, or -1
- * with *E.
+ * For operators, lasting, as role owner, ACTOR being who does it: add N calls
+ * to what PROJECT has used of the minute and the month, or set that (-1: leave
+ * it as it is; 0 and 0 is a reset).  Returns 0, or -1 with *E.
  */
 int wl_usage_increment(struct wl_arena *a, const struct wl_conf *conf,
-    const char *project, int64_t n, struct wl_err *e)
+    const char *actor, const char *project, int64_t n, struct wl_err *e)
     __attribute__((warn_unused_result));
 int wl_usage_set(struct wl_arena *a, const struct wl_conf *conf,
-    const char *project, int64_t minute, int64_t month, struct wl_err *e)
-    __attribute__((warn_unused_result));
-int wl_usage_reset(struct wl_arena *a, const struct wl_conf *conf,
-    const char *project, struct wl_err *e)
-    __attribute__((warn_unused_result));
+    const char *actor, const char *project, int64_t minute, int64_t month,
+    struct wl_err *e) __attribute__((warn_unused_result));
 
 /*
  * The members of the answer, into an object that is open in W: plan,

@@ -12,6 +12,7 @@
 #include "lib/base/log.h"
 #include "lib/store/counter_priv.h"
 #include "lib/store/db.h"
+#include "lib/store/db_admin.h"
 
 struct wl_settle {
 	struct wl_arena		*a;
@@ -152,55 +153,51 @@ wl_counter_settle_wait(struct wl_settle *s)
 
 /* ---- operators --------------------------------------------------------- */
 
-int
-wl_counter_change(struct wl_arena *a, const struct wl_conf *conf,
+/*
+ * First the ledger, where its month changes, then the counters.
+ */
+static int
+change(struct wl_arena *a, const struct wl_conf *conf, const char *actor,
     const char *project, int64_t now_ms, const struct wl_usage_change *u,
     struct wl_err *e)
 {
+	int found = 1;
+
+	if (u->month >= 0)
+		found = wl_db_admin_month(a, actor, project, now_ms, u->add,
+		    u->month, e);
+	if (found == 0)
+		return wl_err_set(e, WL_E_NOT_FOUND,
+		    "there is no project \"%s\"", project);
+	if (found == -1)
+		return -1;
 	if (!in_postgres(conf))
 		return wl_counter_redis_change(a, conf, project, now_ms, u, e);
+	/* what is added is there already */
 	return u->add || u->minute < 0 ? 0 :
 	    wl_counter_pg_set(a, project, now_ms, u->minute, e);
 }
 
-static int
-no_project(const char *project, struct wl_err *e)
-{
-	return wl_err_set(e, WL_E_NOT_FOUND, "no project \"%s\"", project);
-}
-
 int
 wl_counter_set(struct wl_arena *a, const struct wl_conf *conf,
-    const char *project, int64_t now_ms, int64_t minute, int64_t month,
-    struct wl_err *e)
+    const char *actor, const char *project, int64_t now_ms, int64_t minute,
+    int64_t month, struct wl_err *e)
 {
 	struct wl_usage_change u = { minute, month, false };
-	int found = 1;
 
-	if (month >= 0)
-		found = wl_db_month_set(a, project, now_ms, month, e);
-	if (found <= 0)
-		return found == 0 ? no_project(project, e) : -1;
-	return wl_counter_change(a, conf, project, now_ms, &u, e);
+	return change(a, conf, actor, project, now_ms, &u, e);
 }
 
 int
 wl_counter_add(struct wl_arena *a, const struct wl_conf *conf,
-    const char *project, int64_t now_ms, int64_t n, struct wl_err *e)
+    const char *actor, const char *project, int64_t now_ms, int64_t n,
+    struct wl_err *e)
 {
-	struct wl_usage_change u = { n, n, true };
-	int found = wl_db_month_add(a, project, now_ms, n, e);
+	/* no minute has room for more */
+	struct wl_usage_change u = { n < WL_COUNTER_MINUTE_MAX ? n :
+	    WL_COUNTER_MINUTE_MAX, n, true };
 
-	if (found <= 0)
-		return found == 0 ? no_project(project, e) : -1;
-	return wl_counter_change(a, conf, project, now_ms, &u, e);
-}
-
-int
-wl_counter_reset(struct wl_arena *a, const struct wl_conf *conf,
-    const char *project, int64_t now_ms, struct wl_err *e)
-{
-	return wl_counter_set(a, conf, project, now_ms, 0, 0, e);
+	return change(a, conf, actor, project, now_ms, &u, e);
 }
 
 /*

@@ -108,32 +108,19 @@ int wl_counter_read(struct wl_arena *a, const struct wl_conf *conf,
     struct wl_gate *g, struct wl_err *e) __attribute__((warn_unused_result));
 
 /*
- * For operators, as role owner.  Set what PROJECT has used of NOW_MS's minute
- * and month, lastingly; -1 leaves it as it is.  Reset sets both to 0; add adds
- * N to both.  Calls that were admitted before a month was set change nothing
- * of it any more.  Returns 0, or -1 with *E (WL_E_NOT_FOUND: no such project).
+ * For operators, as role owner, ACTOR being who does it.  Set what PROJECT has
+ * used of NOW_MS's minute and month, lastingly; -1 leaves it as it is.  Add
+ * adds N to both.  Calls that were admitted before a month was set change
+ * nothing of it any more.  Returns 0, or -1 with *E (WL_E_NOT_FOUND: no such project).
  * When Redis cannot be reached PostgreSQL may have been changed already: set it
  * again.
  */
-int wl_counter_add(struct wl_arena *a, const struct wl_conf *conf,
-    const char *project, int64_t now_ms, int64_t n, struct wl_err *e)
-    __attribute__((warn_unused_result));
+#define WL_COUNTER_MINUTE_MAX	100000	/* that can be set of a minute */
 int wl_counter_set(struct wl_arena *a, const struct wl_conf *conf,
-    const char *project, int64_t now_ms, int64_t minute, int64_t month,
-    struct wl_err *e) __attribute__((warn_unused_result));
-int wl_counter_reset(struct wl_arena *a, const struct wl_conf *conf,
-    const char *project, int64_t now_ms, struct wl_err *e)
-    __attribute__((warn_unused_result));
-
-/*
- * The counters' part of it, where the ledger has been changed already.
- */
-struct wl_usage_change {
-	int64_t	 minute, month;		/* -1: left as it is */
-	bool	 add;			/* else set */
-};
-int wl_counter_change(struct wl_arena *a, const struct wl_conf *conf,
-    const char *project, int64_t now_ms, const struct wl_usage_change *u,
+    const char *actor, const char *project, int64_t now_ms, int64_t minute,
+    int64_t month, struct wl_err *e) __attribute__((warn_unused_result));
+int wl_counter_add(struct wl_arena *a, const struct wl_conf *conf,
+    const char *actor, const char *project, int64_t now_ms, int64_t n,
     struct wl_err *e) __attribute__((warn_unused_result));
 
 /*

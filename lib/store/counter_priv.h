@@ -33,6 +33,14 @@ int wl_counter_pg_settle(struct wl_arena *a, const struct wl_gate *g,
     const struct wl_refund *r, struct wl_err *e);
 
 /*
+ * Of the minute and the month; -1: left as it is.
+ */
+struct wl_usage_change {
+	int64_t	 minute, month;
+	bool	 add;			/* else set */
+};
+
+/*
  * What an operator has changed, and the ledger has already; in PostgreSQL the
  * minute that is set is left to do.  As role owner.
  */

@@ -677,9 +677,9 @@ wl_counter_redis_change(struct wl_arena *a, const struct wl_conf *conf,
 	struct wl_usage_change rest = *u;
 	int found;
 
-	if (u->minute > 100000)
-		return wl_err_set(e, WL_E_INVALID_REQUEST,
-		    "a minute of more than 100000 calls cannot be set");
+	if (u->minute > WL_COUNTER_MINUTE_MAX)
+		return wl_err_set(e, WL_E_INVALID_REQUEST, "a minute of more "
+		    "than %d calls cannot be set", WL_COUNTER_MINUTE_MAX);
 	if ((found = change(a, conf, project, now_ms, u, e)) != 0)
 		return found == 1 ? 0 : -1;
 	/* the month begins with what the ledger says now */

@@ -151,14 +151,6 @@ int wl_db_month_used(struct wl_arena *a, enum wl_role role,
 int wl_db_recent(struct wl_arena *a, enum wl_role role, const char *project,
     int64_t now_ms, int64_t *calls, struct wl_err *e)
     __attribute__((warn_unused_result));
-/*
- * Set, or add to, what is used of NOW_MS's month, as role owner.  Returns 1, 0
- * when there is no such project, or -1.
- */
-int wl_db_month_add(struct wl_arena *a, const char *project, int64_t now_ms,
-    int64_t n, struct wl_err *e) __attribute__((warn_unused_result));
-int wl_db_month_set(struct wl_arena *a, const char *project, int64_t now_ms,
-    int64_t used, struct wl_err *e) __attribute__((warn_unused_result));
 
 /* ---- db_drain.c, db_rollup.c, db_admin.c, db_migrate.c ---------------- *
  * have headers of their own: they serve one program each.                  */

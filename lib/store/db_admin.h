@@ -135,8 +135,8 @@ int wl_db_admin_key_rotate(struct wl_arena *a, const char *actor,
     __attribute__((warn_unused_result));
 
 /*
- * Set what PROJECT has used of NOW_MS's month to V, or ADD it: in PostgreSQL
- * alone, for wl_counter_change() to follow.
+ * Set what PROJECT has used of NOW_MS's month to V, or ADD it: the ledger's
+ * part of wl_counter_set() and wl_counter_add().
  */
 int wl_db_admin_month(struct wl_arena *a, const char *actor,
     const char *project, int64_t now_ms, bool add, int64_t v, struct wl_err *e)

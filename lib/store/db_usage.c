@@ -27,16 +27,10 @@ static const char sql_recent[] =
     "SELECT count(*) FROM watchllm.ledger WHERE project_id = $1"
     " AND admitted_at > watchllm.from_ms($2::bigint - 120000)"
     " AND day >= watchllm.utc_day(watchllm.from_ms($2::bigint - 120000))";
-static const char sql_month_add[] =
-    "SELECT watchllm.usage_add($1, $2, $3)";
-static const char sql_month_set[] =
-    "SELECT watchllm.usage_set($1, $2, $3)";
 
 const struct wl_stmt wl_db_usage_stmts[] = {
 	{ "key_month", WL_ROLE_APP, sql_key_month },
 	{ "month", WL_ROLE_APP, sql_month },
-	{ "month_add", WL_ROLE_OWNER, sql_month_add },
-	{ "month_set", WL_ROLE_OWNER, sql_month_set },
 	{ "recent", WL_ROLE_ROLLUP, sql_recent },
 	{ "seed", WL_ROLE_APP, sql_seed },
 	{ NULL, WL_ROLE_APP, NULL }
@@ -123,33 +117,4 @@ wl_db_recent(struct wl_arena *a, enum wl_role role, const char *project,
 
 	number(at, now_ms);
 	return figure(a, role, project, sql_recent, 2, p, calls, e);
-}
-
-static int
-month(struct wl_arena *a, const char *sql, const char *project, int64_t now_ms,
-    int64_t v, struct wl_err *e)
-{
-	char now[24], n[24];
-	struct wl_param p[] = { WL_P(project), WL_P(now), WL_P(n) };
-	struct wl_rows *r;
-
-	number(now, now_ms);
-	number(n, v);
-	if ((r = wl_pg_ask(WL_ROLE_OWNER, a, sql, 3, p, e)) == NULL)
-		return -1;
-	return wl_rows_get(r, 0, 0) != NULL;
-}
-
-int
-wl_db_month_set(struct wl_arena *a, const char *project, int64_t now_ms,
-    int64_t used, struct wl_err *e)
-{
-	return month(a, sql_month_set, project, now_ms, used, e);
-}
-
-int
-wl_db_month_add(struct wl_arena *a, const char *project, int64_t now_ms,
-    int64_t n, struct wl_err *e)
-{
-	return month(a, sql_month_add, project, now_ms, n, e);
 }

@@ -112,6 +112,13 @@ month_used(void)
 	return used(WL_LN_MONTH, WL_L_FIXED);
 }
 
+static int
+set_used(const char *project, int64_t minute, int64_t month)
+{
+	return wl_counter_set(stores_arena(), &conf, "test", project, now,
+	    minute, month, &e);
+}
+
 /* ---- the drain, as the consumer does it -------------------------------- */
 
 /*
@@ -528,8 +535,7 @@ operators(void)
 	struct ask a;
 
 	CU_ASSERT_TRUE(admitted(false, 10, 100));
-	CU_ASSERT_EQUAL(wl_counter_set(stores_arena(), &conf, p.id, now, 9, 50,
-	    &e), 0);
+	CU_ASSERT_EQUAL(set_used(p.id, 9, 50), 0);
 	CU_ASSERT_EQUAL(minute_used(), 9);
 	CU_ASSERT_EQUAL(used(WL_LN_MINUTE, WL_L_SLIDING), 9);
 	CU_ASSERT_EQUAL(month_used(), 50);
@@ -537,22 +543,18 @@ operators(void)
 	CU_ASSERT_FALSE(admitted(false, 10, 100));
 	CU_ASSERT_EQUAL(month_used(), 51);
 	/* only one of the two */
-	CU_ASSERT_EQUAL(wl_counter_set(stores_arena(), &conf, p.id, now, 4, -1,
-	    &e), 0);
+	CU_ASSERT_EQUAL(set_used(p.id, 4, -1), 0);
 	CU_ASSERT_EQUAL(minute_used(), 4);
-	CU_ASSERT_EQUAL(wl_counter_reset(stores_arena(), &conf, p.id, now, &e),
-	    0);
+	CU_ASSERT_EQUAL(set_used(p.id, 0, 0), 0);
 	CU_ASSERT_EQUAL(minute_used(), 0);
 	CU_ASSERT_EQUAL(used(WL_LN_MINUTE, WL_L_SLIDING), 0);
 	CU_ASSERT_EQUAL(month_used(), 0);
 	prepare(&a, false, 10, 100);
 	CU_ASSERT_EQUAL(decide(&a), WL_G_ADMITTED);
 	CU_ASSERT_EQUAL(a.g.rows[0].used, 1);
-	CU_ASSERT_EQUAL(wl_counter_set(stores_arena(), &conf, "nobody", now, 1,
-	    1, &e), -1);
+	CU_ASSERT_EQUAL(set_used("nobody", 1, 1), -1);
 	CU_ASSERT_EQUAL(e.code, WL_E_NOT_FOUND);
-	CU_ASSERT_EQUAL(wl_counter_reset(stores_arena(), &conf, "nobody", now,
-	    &e), -1);
+	CU_ASSERT_EQUAL(set_used("nobody", 0, 0), -1);
 }
 
 static void
@@ -578,8 +580,7 @@ set_holds(void)
 	drain("B", &a[0], true);
 	drain("B", &a[1], true);
 	now++;
-	CU_ASSERT_EQUAL(wl_counter_set(stores_arena(), &conf, p.id, now, -1,
-	    20, &e), 0);
+	CU_ASSERT_EQUAL(set_used(p.id, -1, 20), 0);
 	CU_ASSERT_EQUAL(month_used(), 20);
 	CU_ASSERT_EQUAL(used(WL_LN_MINUTE, WL_L_SLIDING), 4);
 	now++;
@@ -601,14 +602,13 @@ set_holds(void)
 	CU_ASSERT_TRUE(admitted(true, 100, 100));
 	now++;
 	/* one is not drained: the month keeps it when the minute is set */
-	CU_ASSERT_EQUAL(wl_counter_set(stores_arena(), &conf, p.id, now, 3, -1,
-	    &e), 0);
+	CU_ASSERT_EQUAL(set_used(p.id, 3, -1), 0);
 	CU_ASSERT_EQUAL(used(WL_LN_MINUTE, WL_L_SLIDING), 3);
 	CU_ASSERT_EQUAL(month_used(), 22);
-	CU_ASSERT_EQUAL(wl_counter_add(stores_arena(), &conf, p.id, now, 5,
-	    &e), 0);
-	CU_ASSERT_EQUAL(wl_counter_add(stores_arena(), &conf, p.id, now, 5,
-	    &e), 0);
+	CU_ASSERT_EQUAL(wl_counter_add(stores_arena(), &conf, "test", p.id,
+	    now, 5, &e), 0);
+	CU_ASSERT_EQUAL(wl_counter_add(stores_arena(), &conf, "test", p.id,
+	    now, 5, &e), 0);
 	CU_ASSERT_EQUAL(used(WL_LN_MINUTE, WL_L_SLIDING), 13);
 	CU_ASSERT_EQUAL(minute_used(), 13);
 	CU_ASSERT_EQUAL(month_used(), 32);
@@ -617,8 +617,8 @@ set_holds(void)
 	settle(&a[4], true);
 	CU_ASSERT_EQUAL(month_used(), 31);
 	CU_ASSERT_EQUAL(ledger(), 30);
-	CU_ASSERT_EQUAL(wl_counter_add(stores_arena(), &conf, "nobody", now, 1,
-	    &e), -1);
+	CU_ASSERT_EQUAL(wl_counter_add(stores_arena(), &conf, "test", "nobody",
+	    now, 1, &e), -1);
 	CU_ASSERT_EQUAL(e.code, WL_E_NOT_FOUND);
 }
 

@@ -143,11 +143,13 @@ wl_counter_address(struct wl_arena *a, const char *kind, const char *addr,
 }
 
 int
-wl_counter_set(struct wl_arena *a, const struct wl_conf *c, const char *p,
-    int64_t now_ms, int64_t minute, int64_t month, struct wl_err *e)
+wl_counter_set(struct wl_arena *a, const struct wl_conf *c, const char *actor,
+    const char *p, int64_t now_ms, int64_t minute, int64_t month,
+    struct wl_err *e)
 {
 	(void)a;
 	(void)c;
+	(void)actor;
 	(void)p;
 	(void)now_ms;
 	(void)minute;
@@ -156,17 +158,10 @@ wl_counter_set(struct wl_arena *a, const struct wl_conf *c, const char *p,
 }
 
 int
-wl_counter_add(struct wl_arena *a, const struct wl_conf *c, const char *p,
-    int64_t now_ms, int64_t n, struct wl_err *e)
+wl_counter_add(struct wl_arena *a, const struct wl_conf *c, const char *actor,
+    const char *p, int64_t now_ms, int64_t n, struct wl_err *e)
 {
-	return wl_counter_set(a, c, p, now_ms, n, n, e);
-}
-
-int
-wl_counter_reset(struct wl_arena *a, const struct wl_conf *c, const char *p,
-    int64_t now_ms, struct wl_err *e)
-{
-	return wl_counter_set(a, c, p, now_ms, 0, 0, e);
+	return wl_counter_set(a, c, actor, p, now_ms, n, n, e);
 }
 
 const struct wl_redact_rules *

@@ -36,7 +36,7 @@ wl_counter_read(struct wl_arena *a, const struct wl_conf *c, struct wl_gate *g,
 }
 
 int
-wl_counter_set(struct wl_arena *a, const struct wl_conf *c,
+wl_counter_set(struct wl_arena *a, const struct wl_conf *c, const char *actor,
     const char *project, int64_t now_ms, int64_t new_minute, int64_t new_month,
     struct wl_err *e)
 {
@@ -44,6 +44,7 @@ wl_counter_set(struct wl_arena *a, const struct wl_conf *c,
 	(void)c;
 	(void)now_ms;
 	(void)e;
+	CU_ASSERT_STRING_EQUAL(actor, "me");
 	CU_ASSERT_STRING_EQUAL(project, "p1");
 	if (new_minute != -1)
 		minute = new_minute;
@@ -53,17 +54,11 @@ wl_counter_set(struct wl_arena *a, const struct wl_conf *c,
 }
 
 int
-wl_counter_add(struct wl_arena *a, const struct wl_conf *c,
+wl_counter_add(struct wl_arena *a, const struct wl_conf *c, const char *actor,
     const char *project, int64_t now_ms, int64_t n, struct wl_err *e)
 {
-	return wl_counter_set(a, c, project, now_ms, minute + n, month + n, e);
-}
-
-int
-wl_counter_reset(struct wl_arena *a, const struct wl_conf *c,
-    const char *project, int64_t now_ms, struct wl_err *e)
-{
-	return wl_counter_set(a, c, project, now_ms, 0, 0, e);
+	return wl_counter_set(a, c, actor, project, now_ms, minute + n,
+	    month + n, e);
 }
 
 int
@@ -127,13 +122,16 @@ static void
 corrections(void)
 {
 	begin();
-	CU_ASSERT_EQUAL(wl_usage_increment(arena, &conf, "p1", 3, &err), 0);
+	CU_ASSERT_EQUAL(wl_usage_increment(arena, &conf, "me", "p1", 3,
+	    &err), 0);
 	CU_ASSERT_EQUAL(minute, 3);
 	CU_ASSERT_EQUAL(month, 40003);
-	CU_ASSERT_EQUAL(wl_usage_set(arena, &conf, "p1", -1, 7, &err), 0);
+	CU_ASSERT_EQUAL(wl_usage_set(arena, &conf, "me", "p1", -1, 7, &err),
+	    0);
 	CU_ASSERT_EQUAL(minute, 3);
 	CU_ASSERT_EQUAL(month, 7);
-	CU_ASSERT_EQUAL(wl_usage_reset(arena, &conf, "p1", &err), 0);
+	CU_ASSERT_EQUAL(wl_usage_set(arena, &conf, "me", "p1", 0, 0, &err),
+	    0);
 	CU_ASSERT_EQUAL(minute, 0);
 	CU_ASSERT_EQUAL(month, 0);
 	wl_arena_free(arena);
