@@ -6,15 +6,19 @@
 #include "lib/core/provider_error.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "lib/base/arena.h"
+#include "lib/base/clock.h"
 #include "lib/base/json.h"
 #include "lib/base/jw.h"
+#include "lib/base/num.h"
 #include "lib/core/model.h"
 #include "lib/core/redact.h"
 
 /* Of an error that says where. */
 #define DEPTH	6
+#define RETRY_AFTER_MAX	((int64_t)7 * 24 * 3600)
 
 static char *
 replace_all(struct wl_arena *a, const char *s, const char *what)
@@ -139,7 +143,7 @@ add_words(struct wl_buf *b, struct json_object *o, int depth)
 				return true;
 		return false;
 	}
-	if ((m = member(o, "msg")) != NULL)
+	if (json_object_is_type(member(o, "msg"), json_type_string))
 		add_place(b, member(o, "loc"));
 	for (i = 0; i < sizeof(members) / sizeof(members[0]); i++)
 		if ((m = member(o, members[i])) != NULL &&
@@ -219,4 +223,86 @@ wl_provider_error_read(struct wl_arena *a, const struct wl_target *t,
 	if (res->refusal.p == NULL)
 		res->refusal.len = 0;
 	wl_buf_free(&b);
+}
+
+/*
+ * Seconds of a Retry-After header: a number or a date in one of the three
+ * forms of RFC 9110, 5.6.7; 0: neither.
+ */
+static int
+retry_after(const char *v)
+{
+	static const char *const forms[] = {
+		"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT",
+		"%a %b %d %H:%M:%S %Y"
+	};
+	struct tm tm;
+	int64_t n = 0;
+	size_t i;
+
+	if (v == NULL)
+		return 0;
+	if (wl_num_parse(v, strlen(v), 0, INT64_MAX, &n) == -1) {
+		for (i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+			memset(&tm, 0, sizeof(tm));
+			if (strptime(v, forms[i], &tm) != NULL) {
+				n = (int64_t)timegm(&tm) -
+				    wl_clock_ms() / 1000;
+				break;
+			}
+		}
+	}
+	return n < 0 ? 0 : (int)(n < RETRY_AFTER_MAX ? n : RETRY_AFTER_MAX);
+}
+
+/*
+ * Whether STATUS speaks of the request, so that it is the client's to hear.
+ * 407 is of a proxy on our side, 499 of a client that is not this one.
+ */
+static bool
+is_refusal(int status)
+{
+	return status >= 400 && status < 500 && status != 401 &&
+	    status != 403 && status != 407 && status != 408 &&
+	    status != 429 && status != 499;
+}
+
+bool
+wl_provider_error_map(struct wl_result *res, const struct wl_target *t,
+    int status, const char *retry)
+{
+	char said[sizeof(res->err.msg)];
+
+	memcpy(said, res->err.msg, sizeof(said));
+	if (is_refusal(status)) {
+		if (said[0] != '\0')
+			wl_err_set(&res->err, WL_E_UPSTREAM, "%s", said);
+		else
+			wl_err_set(&res->err, WL_E_UPSTREAM,
+			    "The provider answered %d.", status);
+		res->err.http = status;
+		return status == 402;
+	}
+	res->refusal = (struct wl_str){ NULL, 0 };
+	if (status == 401 || status == 403) {
+		wl_err_set(&res->err, WL_E_UPSTREAM_CREDENTIALS, NULL);
+	} else if (status == 408) {
+		wl_err_set(&res->err, WL_E_UPSTREAM_TIMEOUT, NULL);
+	} else if (status == 429) {
+		wl_err_set(&res->err, WL_E_UPSTREAM_RATE, NULL);
+		if (said[0] != '\0')
+			(void)wl_strlcpy(res->err.msg, said,
+			    sizeof(res->err.msg));
+		res->err.retry_after = retry_after(retry);
+	} else if (status >= 400) {
+		wl_err_set(&res->err, WL_E_UPSTREAM,
+		    "The provider answered %d%s%s", status,
+		    said[0] == '\0' ? "." : ": ", said);
+	} else {
+		wl_err_set(&res->err, WL_E_UPSTREAM_INVALID, NULL);
+		wl_err_detail(&res->err, "status %d", status);
+		return false;
+	}
+	wl_err_detail(&res->err, "%s: status %d", t->provider, status);
+	return true;
 }

@@ -33,4 +33,13 @@ void wl_provider_error_read(struct wl_arena *a, const struct wl_target *t,
     struct json_object *whole, const char *type, const char *code,
     struct wl_result *res);
 
+/*
+ * Set RES->err to what STATUS of T, no success, is for the client; what
+ * wl_provider_error_read() found is in its msg, and is kept where it may be
+ * told.  RETRY is the header Retry-After, or NULL.  Returns whether another
+ * target may do better.
+ */
+bool wl_provider_error_map(struct wl_result *res, const struct wl_target *t,
+    int status, const char *retry);
+
 #endif

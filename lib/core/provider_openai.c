@@ -161,11 +161,8 @@ wipe(void *p)
 	wl_secret_wipe(p, strlen(p));
 }
 
-/*
- * The header that carries the key; NULL: none is sent.
- */
-static int
-key_header(struct wl_arena *a, const struct wl_target *t, char **out)
+int
+wl_openai_key_header(struct wl_arena *a, const struct wl_target *t, char **out)
 {
 	*out = NULL;
 	if (t->key[0] == '\0' || strcmp(t->auth, "none") == 0)
@@ -192,7 +189,7 @@ request(struct wl_arena *a, const struct wl_ask *ask,
 	u->headers = wl_arena_alloc(a, 5 * sizeof(*u->headers));
 	if (edit_model(a, ask, t, &ed) == -1 ||
 	    splice(a, ask->body, &ed, &u->body) == -1 || u->url == NULL ||
-	    u->headers == NULL || key_header(a, t, &key) == -1)
+	    u->headers == NULL || wl_openai_key_header(a, t, &key) == -1)
 		return wl_err_set(e, WL_E_UNAVAILABLE, NULL);
 	u->headers[n++] = "Content-Type: application/json";
 	u->headers[n++] = ask->stream ? "Accept: text/event-stream" :
@@ -202,24 +199,6 @@ request(struct wl_arena *a, const struct wl_ask *ask,
 	u->headers[n] = wl_arena_printf(a, "X-Request-Id: %s", request_id);
 	return u->headers[n] == NULL ? wl_err_set(e, WL_E_UNAVAILABLE, NULL) :
 	    0;
-}
-
-static int
-list(struct wl_arena *a, const struct wl_target *t, struct wl_upcall *u,
-    struct wl_err *e)
-{
-	char *key;
-
-	memset(u, 0, sizeof(*u));
-	u->url = wl_arena_printf(a, "%s/models", t->base_url);
-	u->headers = wl_arena_alloc(a, 3 * sizeof(*u->headers));
-	if (u->url == NULL || u->headers == NULL ||
-	    key_header(a, t, &key) == -1)
-		return wl_err_memory(e);
-	u->headers[0] = "Accept: application/json";
-	u->headers[1] = key;
-	u->headers[2] = NULL;
-	return 0;
 }
 
 /* ---- usage ---- */
@@ -634,6 +613,6 @@ const struct wl_provider wl_provider_openai = {
 	.answer = answer,
 	.chunk = chunk,
 	.error = error,
-	.list = list,
+	.list = wl_openai_list,
 	.listed = wl_openai_listed,
 };

@@ -7,13 +7,34 @@
 #include <string.h>
 
 #include "lib/base/arena.h"
+#include "lib/base/err.h"
 #include "lib/base/json.h"
+#include "lib/core/model.h"
 #include "lib/core/models.h"
+#include "lib/core/provider.h"
 
 #define MODELS_MAX	5000
 #define NAME_BYTES	256
 /* More than any list has within the bytes that are read. */
 #define TOKENS_MAX	((size_t)2 * 1000 * 1000)
+
+int
+wl_openai_list(struct wl_arena *a, const struct wl_target *t, struct wl_upcall *u,
+    struct wl_err *e)
+{
+	char *key;
+
+	memset(u, 0, sizeof(*u));
+	u->url = wl_arena_printf(a, "%s/models", t->base_url);
+	u->headers = wl_arena_alloc(a, 3 * sizeof(*u->headers));
+	if (u->url == NULL || u->headers == NULL ||
+	    wl_openai_key_header(a, t, &key) == -1)
+		return wl_err_memory(e);
+	u->headers[0] = "Accept: application/json";
+	u->headers[1] = key;
+	u->headers[2] = NULL;
+	return 0;
+}
 
 /*
  * Where the array lies: most have {"data":[...]}, Together the array alone.

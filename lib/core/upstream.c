@@ -16,10 +16,10 @@
 #include "lib/base/conf.h"
 #include "lib/base/jw.h"
 #include "lib/base/loop.h"
-#include "lib/base/num.h"
 #include "lib/base/wait.h"
 #include "lib/core/price.h"
 #include "lib/core/provider.h"
+#include "lib/core/provider_error.h"
 #include "lib/core/stream.h"
 
 /* Bytes passed on before other coroutines have their turn. */
@@ -28,7 +28,6 @@
    connection can be used again. */
 #define LINGER_MS	10
 #define ERROR_BODY	((size_t)64 * 1024)
-#define RETRY_AFTER_MAX	((int64_t)7 * 24 * 3600)
 
 /*
  * What became of an attempt.
@@ -236,93 +235,6 @@ wl_upstream_error_event(struct wl_buf *b, const struct wl_err *e)
 }
 
 /*
- * Seconds of a Retry-After header: a number or a date in one of the three
- * forms of RFC 9110, 5.6.7; 0: neither.
- */
-static int
-retry_after(const char *v)
-{
-	static const char *const forms[] = {
-		"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT",
-		"%a %b %d %H:%M:%S %Y"
-	};
-	struct tm tm;
-	int64_t n = 0;
-	size_t i;
-
-	if (v == NULL)
-		return 0;
-	if (wl_num_parse(v, strlen(v), 0, INT64_MAX, &n) == -1) {
-		for (i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
-			memset(&tm, 0, sizeof(tm));
-			if (strptime(v, forms[i], &tm) != NULL) {
-				n = (int64_t)timegm(&tm) -
-				    wl_clock_ms() / 1000;
-				break;
-			}
-		}
-	}
-	return n < 0 ? 0 : (int)(n < RETRY_AFTER_MAX ? n : RETRY_AFTER_MAX);
-}
-
-/*
- * Whether STATUS speaks of the request, so that it is the client's to hear.
- * 407 is of a proxy on our side, 499 of a client that is not this one.
- */
-static bool
-is_refusal(int status)
-{
-	return status >= 400 && status < 500 && status != 401 &&
-	    status != 403 && status != 407 && status != 408 &&
-	    status != 429 && status != 499;
-}
-
-/*
- * Set RES->err for STATUS; what the provider said is in its msg already, or
- * nothing is.
- */
-static enum end
-map_status(struct run *r, int status)
-{
-	struct wl_result *res = r->res;
-	char said[sizeof(res->err.msg)];
-
-	memcpy(said, res->err.msg, sizeof(said));
-	if (is_refusal(status)) {
-		if (said[0] != '\0')
-			wl_err_set(&res->err, WL_E_UPSTREAM, "%s", said);
-		else
-			wl_err_set(&res->err, WL_E_UPSTREAM,
-			    "The provider answered %d.", status);
-		res->err.http = status;
-		return status == 402 ? END_NEXT : END_FAILED;
-	}
-	res->refusal = (struct wl_str){ NULL, 0 };
-	if (status == 401 || status == 403) {
-		wl_err_set(&res->err, WL_E_UPSTREAM_CREDENTIALS, NULL);
-	} else if (status == 408) {
-		wl_err_set(&res->err, WL_E_UPSTREAM_TIMEOUT, NULL);
-	} else if (status == 429) {
-		wl_err_set(&res->err, WL_E_UPSTREAM_RATE, NULL);
-		if (said[0] != '\0')
-			(void)wl_strlcpy(res->err.msg, said,
-			    sizeof(res->err.msg));
-		res->err.retry_after = retry_after(
-		    wl_xfer_header(r->x, "retry-after"));
-	} else if (status >= 400) {
-		wl_err_set(&res->err, WL_E_UPSTREAM,
-		    "The provider answered %d%s%s", status,
-		    said[0] == '\0' ? "." : ": ", said);
-	} else {
-		wl_err_set(&res->err, WL_E_UPSTREAM_INVALID, NULL);
-		wl_err_detail(&res->err, "status %d", status);
-		return END_FAILED;
-	}
-	wl_err_detail(&res->err, "%s: status %d", r->t->provider, status);
-	return END_NEXT;
-}
-
-/*
  * The transfer broke, or ended too early.
  */
 static enum end
@@ -401,7 +313,8 @@ error_answer(struct run *r, int status)
 	}
 	r->res->err = none;
 	r->t->wire->error(r->a, r->t, status, body, r->res);
-	return map_status(r, status);
+	return wl_provider_error_map(r->res, r->t, status,
+	    wl_xfer_header(r->x, "retry-after")) ? END_NEXT : END_FAILED;
 }
 
 static enum end

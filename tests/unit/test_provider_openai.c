@@ -501,6 +501,7 @@ errors(void)
 		{ "[]", "", "", "" },
 		{ "[[[[[[[[[[\"deep\"]]]]]]]]]]", "", "", "" },
 		{ "{\"detail\":[null,{},7]}", "", "", "" },
+		{ "{\"detail\":[{\"loc\":[\"a\"],\"msg\":7}]}", "", "", "" },
 	};
 	static struct wl_result res[sizeof(rows) / sizeof(rows[0])];
 	size_t i;
