@@ -204,6 +204,30 @@ media_types(void)
 }
 
 /*
+ * As much as OpenAI takes at once: 300,000 tokens that are made already.
+ */
+static void
+many_tokens(void)
+{
+	struct wl_buf b = { 0 };
+	int i, j;
+
+	wl_buf_adds(&b, "{\"model\":\"m\",\"input\":[[0]");
+	for (i = 0; i < 999; i++) {
+		wl_buf_adds(&b, ",[0");
+		for (j = 0; j < 299; j++)
+			wl_buf_printf(&b, ",%d", j);
+		wl_buf_addc(&b, ']');
+	}
+	wl_buf_adds(&b, "]}");
+	wl_buf_addc(&b, '\0');
+	ask_for(WL_API_EMBEDDINGS, b.p);
+	CU_ASSERT_EQUAL(ask.fault.code, WL_OK);
+	CU_ASSERT_EQUAL(ask.input_estimate, 999 * 300 + 1);
+	wl_buf_free(&b);
+}
+
+/*
  * Answered only after admission.
  */
 static void
@@ -337,6 +361,7 @@ main(void)
 		{ "estimates", estimates },
 		{ "what the scan refuses", refused },
 		{ "media types", media_types },
+		{ "many tokens", many_tokens },
 		{ "what is answered after admission", faults },
 		{ "gathering text", gathers_text },
 		{ "gathering tool calls", gathers_tools },

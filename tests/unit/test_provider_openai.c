@@ -331,6 +331,33 @@ large_answer(void)
 	wl_buf_free(&b);
 }
 
+/*
+ * The probabilities of tokens and of those that were not chosen are most of an
+ * answer, and do not hide the rest.
+ */
+static void
+probabilities(void)
+{
+	static struct wl_result res;
+	struct wl_buf b = { 0 };
+	int i;
+
+	reset();
+	send(WL_API_CHAT, "{\"model\":\"m\",\"logprobs\":true}");
+	CU_ASSERT_EQUAL(wl_result_init(&res, arena, 100), 0);
+	wl_buf_adds(&b, "{\"choices\":[{\"logprobs\":{\"content\":[{}");
+	for (i = 0; i < 20000; i++)
+		wl_buf_adds(&b, ",{\"token\":\"a\",\"logprob\":-1.5}");
+	wl_buf_adds(&b, "]},\"message\":{\"content\":\"Hello\"},"
+	    "\"finish_reason\":\"stop\"},{}]}");
+	CU_ASSERT_EQUAL(wl_provider_openai.answer(arena, &ask,
+	    (struct wl_str){ b.p, b.len }, &res), 0);
+	CU_ASSERT_STRING_EQUAL(res.text.p, "Hello");
+	CU_ASSERT_STRING_EQUAL(res.finish_reason, "stop");
+	CU_ASSERT_EQUAL(res.output_bytes, 5);
+	wl_buf_free(&b);
+}
+
 static void
 no_answers(void)
 {
@@ -535,6 +562,7 @@ main(void)
 		{ "usage in disjoint classes", usage },
 		{ "answers", answers },
 		{ "an answer of many numbers", large_answer },
+		{ "an answer of many probabilities", probabilities },
 		{ "what is no answer", no_answers },
 		{ "chunks", chunks },
 		{ "tool calls in a stream", tool_stream },
