@@ -671,14 +671,14 @@ test_interrupted(void)
 {
 	const struct itimerval often = { { 0, 2000 }, { 0, 2000 } };
 	const struct itimerval never = { { 0, 0 }, { 0, 0 } };
-	struct sigaction sa = { .sa_handler = on_alarm }, old;
+	struct sigaction sa = { .sa_handler = on_alarm };
 
 	sigemptyset(&sa.sa_mask);
-	CU_ASSERT_EQUAL(sigaction(SIGALRM, &sa, &old), 0);
+	/* it stays: under valgrind the last signal may come after the timer */
+	CU_ASSERT_EQUAL(sigaction(SIGALRM, &sa, NULL), 0);
 	CU_ASSERT_EQUAL(setitimer(ITIMER_REAL, &often, NULL), 0);
 	CU_ASSERT_EQUAL(wl_run(signal_first, NULL), 0);
 	CU_ASSERT_EQUAL(setitimer(ITIMER_REAL, &never, NULL), 0);
-	CU_ASSERT_EQUAL(sigaction(SIGALRM, &old, NULL), 0);
 }
 
 /* misuse */
