@@ -50,8 +50,7 @@ wl_web_nginx() {
 	uwsgi_temp_path $d.d/uwsgi;
 	scgi_temp_path $d.d/scgi;
 	END
-	wl_web_sample nginx/watchllm.conf |
-	    sed 's#include fastcgi_params#include /etc/nginx/fastcgi_params#'
+	wl_web_sample nginx/watchllm.conf
 	echo '}'
 }
 

@@ -36,11 +36,8 @@ wl_buf_reset(struct wl_buf *b)
 		b->p[0] = '\0';
 }
 
-/*
- * Room for MORE bytes and the NUL.
- */
-static bool
-reserve(struct wl_buf *b, size_t more)
+bool
+wl_buf_reserve(struct wl_buf *b, size_t more)
 {
 	size_t limit = b->limit == 0 ? DEFAULT_LIMIT : b->limit;
 	size_t cap = b->cap;
@@ -72,7 +69,7 @@ reserve(struct wl_buf *b, size_t more)
 void
 wl_buf_add(struct wl_buf *b, const void *p, size_t len)
 {
-	if (!reserve(b, len))
+	if (!wl_buf_reserve(b, len))
 		return;
 	if (len > 0)
 		memcpy(b->p + b->len, p, len);
@@ -89,7 +86,7 @@ wl_buf_adds(struct wl_buf *b, const char *s)
 void
 wl_buf_addc(struct wl_buf *b, char c)
 {
-	if (!reserve(b, 1))
+	if (!wl_buf_reserve(b, 1))
 		return;
 	b->p[b->len++] = c;
 	b->p[b->len] = '\0';
@@ -102,7 +99,7 @@ wl_buf_printf(struct wl_buf *b, const char *fmt, ...)
 	size_t room;
 	int n;
 
-	if (!reserve(b, 0))
+	if (!wl_buf_reserve(b, 0))
 		return;
 	room = b->cap - b->len;
 	va_start(ap, fmt);
@@ -110,7 +107,7 @@ wl_buf_printf(struct wl_buf *b, const char *fmt, ...)
 	va_end(ap);
 	if (n >= 0 && (size_t)n >= room) {
 		b->p[b->len] = '\0';
-		if (!reserve(b, (size_t)n))
+		if (!wl_buf_reserve(b, (size_t)n))
 			return;
 		va_start(ap, fmt);
 		n = vsnprintf(b->p + b->len, b->cap - b->len, fmt, ap);

@@ -28,6 +28,8 @@ void wl_buf_addc(struct wl_buf *b, char c);
 void wl_buf_printf(struct wl_buf *b, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 void wl_buf_int(struct wl_buf *b, int64_t v);	/* in decimal */
+/* Make room for N more bytes at once; false when FAILED is set. */
+bool wl_buf_reserve(struct wl_buf *b, size_t n);
 /* Drop the first N bytes. */
 void wl_buf_drop(struct wl_buf *b, size_t n);
 

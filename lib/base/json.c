@@ -234,6 +234,8 @@ wl_json_quote(struct wl_buf *b, const char *p, size_t len)
 	size_t i, n, plain = 0;	/* bytes before I that need no escape */
 	unsigned char c;
 
+	if (!wl_buf_reserve(b, len + 2))
+		return;
 	wl_buf_addc(b, '"');
 	for (i = 0; i < len; i += n == 0 ? 1 : n) {
 		if ((n = wl_json_plain(p + i, len - i)) > 0) {

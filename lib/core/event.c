@@ -22,6 +22,7 @@
 /* Most bytes of a name, an id, a tag. */
 #define WORD_MAX	((size_t)256)
 #define MESSAGE_MAX	((size_t)2048)
+#define USUAL_RECORD	((size_t)2048)
 #define TAGS_MAX	32
 /* Read beyond a cut, so that no match is cut in two and missed. */
 #define LOOK_AHEAD	((size_t)4096)
@@ -34,6 +35,7 @@
 struct record {
 	struct wl_jw	 w;
 	const struct wl_redact_rules *rules;
+	struct wl_buf	 red, text;	/* for one text after the other */
 	size_t		 hits;		/* redacted */
 	bool		 truncated;
 };
@@ -53,7 +55,22 @@ record_open(struct record *rec, struct wl_buf *b,
 	memset(rec, 0, sizeof(*rec));
 	rec->rules = rules;
 	wl_jw_init(&rec->w, b);
+	(void)wl_buf_reserve(b, USUAL_RECORD);
 	wl_jw_obj(&rec->w, NULL);
+}
+
+static void
+record_free(struct record *rec)
+{
+	wl_buf_free(&rec->red);
+	wl_buf_free(&rec->text);
+}
+
+static void
+record_close(struct record *rec)
+{
+	wl_jw_end(&rec->w, '}');
+	record_free(rec);
 }
 
 /* ---- text from outside ---- */
@@ -82,30 +99,28 @@ static void
 clean(struct record *rec, struct wl_buf *b, const char *p, size_t len,
     size_t max)
 {
-	struct wl_buf red;
+	struct wl_buf *red = &rec->red;
 	size_t n = len, cut;
 
 	if (n > max + LOOK_AHEAD)
 		n = wl_utf8_cut(p, len, max + LOOK_AHEAD);
-	wl_buf_init(&red, 0);
-	rec->hits += wl_redact_rules_apply(rec->rules, &red, p, n);
-	cut = red.len > max ? wl_utf8_cut(red.p, red.len, max) : red.len;
-	rec->truncated |= cut < red.len || n < len;
+	wl_buf_reset(red);
+	rec->hits += wl_redact_rules_apply(rec->rules, red, p, n);
+	cut = red->len > max ? wl_utf8_cut(red->p, red->len, max) : red->len;
+	rec->truncated |= cut < red->len || n < len;
 	if (cut > 0)
-		without_nul(b, red.p, cut);
-	wl_buf_free(&red);
+		without_nul(b, red->p, cut);
 }
 
 static void
 put_text(struct record *rec, const char *key, const char *p, size_t len,
     size_t max)
 {
-	struct wl_buf b;
+	struct wl_buf *b = &rec->text;
 
-	wl_buf_init(&b, 0);
-	clean(rec, &b, p, len, max);
-	wl_jw_strn(&rec->w, key, b.p == NULL ? "" : b.p, b.len);
-	wl_buf_free(&b);
+	wl_buf_reset(b);
+	clean(rec, b, p, len, max);
+	wl_jw_strn(&rec->w, key, b->p == NULL ? "" : b->p, b->len);
 }
 
 /*
@@ -389,6 +404,7 @@ put_input(struct record *rec, const struct wl_ask *ask, size_t max)
 	if (!b.failed)
 		wl_jw_strn(&rec->w, "input", b.p, b.len);
 	wl_buf_free(&b);
+	record_free(&inner);
 	rec->hits += inner.hits;
 	rec->truncated |= inner.truncated;
 }
@@ -447,7 +463,7 @@ wl_event_begin_json(struct wl_buf *b, const struct wl_req *r,
 	wl_jw_int(&rec.w, "tokens_uncached", ask->input_estimate);
 	wl_jw_str(&rec.w, "usage_source", wl_usage_source_name(WL_U_ESTIMATED));
 	put_flags(&rec, ad);
-	wl_jw_end(&rec.w, '}');
+	record_close(&rec);
 }
 
 static const char *
@@ -553,7 +569,7 @@ end_json(struct wl_buf *b, const struct wl_conf *conf, const struct wl_req *r,
 		rec.truncated |= conf->store_payloads;
 	put_attributes(&rec, ask, res);
 	put_flags(&rec, ad);
-	wl_jw_end(&rec.w, '}');
+	record_close(&rec);
 }
 
 void

@@ -27,6 +27,8 @@
 /* A body is read in such pieces: each is a part of the coroutine's stack, whose
    pages stay with it. */
 #define PIECE		((size_t)2 * 1024)
+/* What is set aside for a body before it has come. */
+#define AHEAD		((int64_t)16 * 1024)
 
 static const char *const method_names[] = {
 	[WL_GET] = "GET",
@@ -421,6 +423,8 @@ wl_req_read_body(struct wl_req *r, int64_t max, struct wl_err *e)
 		return wl_err_set(e, WL_E_REQUEST_TOO_LARGE, NULL);
 	if ((b = body_buffer(r->arena, max)) == NULL)
 		return wl_err_set(e, WL_E_UNAVAILABLE, NULL);
+	if (r->content_length > 0 && r->content_length <= AHEAD)
+		(void)wl_buf_reserve(b, (size_t)r->content_length);
 	while ((n = r->io->ops->read(r->io, piece, sizeof(piece))) > 0) {
 		wl_buf_add(b, piece, (size_t)n);
 		if ((int64_t)b->len > max)

@@ -108,8 +108,7 @@ class Rig:
                      ("fastcgi_pass watchllm", f"fastcgi_pass {name}"),
                      ("/run/watchllm/fcgi.sock", str(self.sock(name))),
                      ("127.0.0.1:8080;", f"127.0.0.1:{self.ports[name]};"
-                      " keepalive_requests 10000000;"),
-                     ("include fastcgi_params", "include /etc/nginx/fastcgi_params")):
+                      " keepalive_requests 10000000;")):
             if a not in text:
                 raise SystemExit(f"conf/nginx/watchllm.conf has no {a!r} any more")
             text = text.replace(a, b)
