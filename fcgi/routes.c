@@ -38,6 +38,8 @@ const struct wl_route wl_routes[] = {
 	    "The models that the project can call." },
 	{ WL_GET, "/v1/models/{id}", wl_h_model_get, KEY(WL_SCOPE_GATEWAY), 0,
 	    "One of them." },
+	{ WL_POST, "/v1/responses", wl_h_chat_post,
+	    GATEWAY(WL_API_RESPONSES), -1, "A response." },
 	{ WL_GET, "/v1/usage", wl_h_usage_get, KEY(0), 0,
 	    "Limits of the project and the key, and what is used of them." },
 	{ .path = NULL }

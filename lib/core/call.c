@@ -25,6 +25,7 @@ static const char *const content[] = {
 	[WL_API_CHAT] = "messages",
 	[WL_API_COMPLETIONS] = "prompt",
 	[WL_API_EMBEDDINGS] = "input",
+	[WL_API_RESPONSES] = "input",
 };
 static_assert(sizeof(content) / sizeof(content[0]) == WL_API_MAX,
     "a row for every API");
@@ -42,6 +43,12 @@ const char *
 wl_usage_source_name(enum wl_usage_source s)
 {
 	return sources[s];
+}
+
+const char *
+wl_api_content(enum wl_api api)
+{
+	return content[api];
 }
 
 int64_t
@@ -65,7 +72,7 @@ wl_result_init(struct wl_result *res, struct wl_arena *a, size_t keep)
 	memset(res, 0, sizeof(*res));
 	res->usage = (struct wl_usage){ -1, -1, -1, -1, -1, WL_U_NONE };
 	res->first_byte_us = res->first_data_us = res->upstream_us = -1;
-	res->tool = -1;
+	res->tool = res->sequence = -1;
 	res->keep = keep;
 	wl_buf_init(&res->text, keep + 1);
 	wl_buf_init(&res->tools, keep + 1);
@@ -234,6 +241,9 @@ estimate(const struct wl_ask *ask)
 		measure(o, &m);
 	if (json_object_object_get_ex(ask->json, "tools", &o))
 		measure(o, &m);
+	if (ask->api == WL_API_RESPONSES &&
+	    json_object_object_get_ex(ask->json, "instructions", &o))
+		measure(o, &m);
 	return wl_tokens_estimate(m.bytes) + m.tokens;
 }
 
@@ -284,6 +294,7 @@ read_members(struct wl_ask *ask)
 		(void)wl_json_bool(options, "include_usage",
 		    &ask->include_usage);
 	if ((wl_json_int(ask->json, "max_completion_tokens", &n) ||
+	    wl_json_int(ask->json, "max_output_tokens", &n) ||
 	    wl_json_int(ask->json, "max_tokens", &n)) && n > 0)
 		ask->max_tokens = n;
 	ask->input_estimate = estimate(ask);
@@ -396,6 +407,27 @@ check_messages(const struct wl_ask *ask, struct wl_err *e)
 }
 
 /*
+ * What the provider keeps may stand for an input.  A call that runs in the
+ * background has no usage yet when it is answered, so nobody would pay it.
+ */
+static int
+check_response(const struct wl_ask *ask, struct wl_err *e)
+{
+	static const char *const instead[] = { "input", "prompt",
+	    "previous_response_id", "conversation" };
+	bool background = false;
+	size_t i;
+
+	if (wl_json_bool(ask->json, "background", &background) && background)
+		return bad(e, "background",
+		    "is not supported: the call must wait for its answer");
+	for (i = 0; i < sizeof(instead) / sizeof(instead[0]); i++)
+		if (wl_json_has(ask->json, instead[i]))
+			return 0;
+	return bad(e, "input", "is missing");
+}
+
+/*
  * Whether member NAME is absent, null, or of type T.
  */
 static bool
@@ -422,6 +454,8 @@ wl_ask_check(const struct wl_ask *ask, struct wl_err *e)
 		return bad(e, "stream_options", "must be an object");
 	if (ask->api == WL_API_CHAT)
 		return check_messages(ask, e);
+	if (ask->api == WL_API_RESPONSES)
+		return check_response(ask, e);
 	if (!wl_json_has(ask->json, content[ask->api]))
 		return bad(e, content[ask->api], "is missing");
 	return 0;

@@ -18,8 +18,14 @@ struct wl_conf;
 struct wl_req;
 
 enum wl_api {
-	WL_API_CHAT, WL_API_COMPLETIONS, WL_API_EMBEDDINGS, WL_API_MAX
+	WL_API_CHAT, WL_API_COMPLETIONS, WL_API_EMBEDDINGS, WL_API_RESPONSES,
+	WL_API_MAX
 };
+
+/*
+ * The member of a body for API that holds the prompt: "messages", "input".
+ */
+const char *wl_api_content(enum wl_api api);
 
 /*
  * Most bytes of a model's name.
@@ -104,6 +110,8 @@ struct wl_result {
 						   or empty */
 	bool		 truncated;		/* TEXT or TOOLS is cut */
 	int64_t		 tool;			/* being gathered, or -1 */
+	int64_t		 sequence;		/* of the last event of a
+						   stream that had one, or -1 */
 };
 
 /*

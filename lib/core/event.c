@@ -44,6 +44,7 @@ static const char *const route_names[] = {
 	[WL_API_CHAT] = "/v1/chat/completions",
 	[WL_API_COMPLETIONS] = "/v1/completions",
 	[WL_API_EMBEDDINGS] = "/v1/embeddings",
+	[WL_API_RESPONSES] = "/v1/responses",
 };
 static_assert(sizeof(route_names) / sizeof(route_names[0]) == WL_API_MAX,
     "a route for every API");
@@ -373,25 +374,25 @@ put_value(struct walk *k, const char *key, struct json_object *o)
 }
 
 /*
- * The prompt: text where it is one, else JSON as text.
+ * The prompt: text where it is one, else JSON as text.  Instructions that
+ * stand beside it (Responses API) are a part of it.
  */
 static void
 put_input(struct record *rec, const struct wl_ask *ask, size_t max)
 {
-	static const char *const members[] = { "messages", "prompt", "input" };
-	struct json_object *o = NULL;
+	const char *name = wl_api_content(ask->api);
+	struct json_object *o = NULL, *system = NULL;
 	struct record inner;
 	struct walk k = { &inner, max };
 	struct wl_buf b;
-	size_t i;
 
-	for (i = 0; i < sizeof(members) / sizeof(members[0]) && o == NULL; i++)
-		if (json_object_is_type(ask->json, json_type_object))
-			(void)json_object_object_get_ex(ask->json, members[i],
-			    &o);
-	if (o == NULL)
+	(void)json_object_object_get_ex(ask->json, name, &o);
+	if (ask->api == WL_API_RESPONSES)
+		(void)json_object_object_get_ex(ask->json, "instructions",
+		    &system);
+	if (o == NULL && system == NULL)
 		return;
-	if (json_object_is_type(o, json_type_string)) {
+	if (system == NULL && json_object_is_type(o, json_type_string)) {
 		put_text(rec, "input", json_object_get_string(o),
 		    (size_t)json_object_get_string_len(o), max);
 		return;
@@ -400,7 +401,13 @@ put_input(struct record *rec, const struct wl_ask *ask, size_t max)
 	memset(&inner, 0, sizeof(inner));
 	inner.rules = rec->rules;
 	wl_jw_init(&inner.w, &b);
-	put_value(&k, NULL, o);
+	if (system != NULL) {
+		wl_jw_obj(&inner.w, NULL);
+		put_value(&k, "instructions", system);
+		put_value(&k, name, o);
+		wl_jw_end(&inner.w, '}');
+	} else
+		put_value(&k, NULL, o);
 	if (!b.failed)
 		wl_jw_strn(&rec->w, "input", b.p, b.len);
 	wl_buf_free(&b);

@@ -11,6 +11,7 @@ libwatchllm_a_SOURCES += \
 	lib/core/drain_lost.c \
 	lib/core/drain_row.c lib/core/drain_row.h \
 	lib/core/drain_spool.c \
+	lib/core/error_event.c lib/core/error_event.h \
 	lib/core/event.c lib/core/event.h \
 	lib/core/key.c lib/core/key.h \
 	lib/core/limit.c lib/core/limit.h \
@@ -25,6 +26,8 @@ libwatchllm_a_SOURCES += \
 	lib/core/provider_error.c lib/core/provider_error.h \
 	lib/core/provider_openai.c lib/core/provider_openai.h \
 	lib/core/provider_openai_list.c \
+	lib/core/provider_openai_read.c \
+	lib/core/provider_openai_responses.c \
 	lib/core/redact.c lib/core/redact.h \
 	lib/core/redact_rules.c lib/core/redact_rules.h \
 	lib/core/rollup.c lib/core/rollup.h \

@@ -45,7 +45,8 @@ struct wl_provider {
 			    struct wl_upcall *u, struct wl_err *e);
 	/*
 	 * Read usage, model, id, finish reason and text out of an unstreamed
-	 * answer into *RES.  Returns 0, or -1: not such an answer.
+	 * answer into *RES.  Returns 0, or -1: not such an answer, or, with
+	 * RES->err and the rest as error() does, one that tells of an error.
 	 */
 	int		(*answer)(struct wl_arena *a, const struct wl_ask *ask,
 			    struct wl_str body, struct wl_result *res);

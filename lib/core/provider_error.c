@@ -193,12 +193,16 @@ wl_provider_error_read(struct wl_arena *a, const struct wl_target *t,
 {
 	struct json_object *o;
 	const char *text, *own_code, *own_type;
+	struct wl_str s;
 	struct wl_buf b;
 	struct wl_jw w;
 
 	if (json_object_is_type(whole, json_type_array))
 		whole = json_object_array_get_idx(whole, 0);
 	o = member(whole, "error");
+	/* the error itself, as in streams of the Responses API */
+	if (o == NULL && wl_json_str(whole, "code", &s))
+		o = whole;
 	text = error_text(a, t, o, whole);
 	own_code = word(a, t, o, "code");
 	own_type = word(a, t, o, "type");

@@ -1,29 +1,24 @@
 /*
- * OpenAI's wire format: chat completions, completions, embeddings.
+ * OpenAI's wire format: chat completions, completions, embeddings; answers of
+ * the Responses API are read elsewhere.
  */
 #include "config.h"
-#include "lib/core/provider.h"
+#include "lib/core/provider_openai.h"
 
 #include <assert.h>
 #include <string.h>
 
 #include "lib/base/arena.h"
-#include "lib/base/co.h"
 #include "lib/base/json.h"
 #include "lib/base/secret.h"
-#include "lib/base/wait.h"
 #include "lib/core/model.h"
 #include "lib/core/provider_error.h"
-#include "lib/core/provider_openai.h"
-
-#define TOKENS_MAX	((int64_t)1000000000)
-/* A longer answer is looked through on a helper thread. */
-#define OFFLOAD_BYTES	((size_t)256 * 1024)
 
 static const char *const paths[] = {
 	[WL_API_CHAT] = "/chat/completions",
 	[WL_API_COMPLETIONS] = "/completions",
 	[WL_API_EMBEDDINGS] = "/embeddings",
+	[WL_API_RESPONSES] = "/responses",
 };
 static_assert(sizeof(paths) / sizeof(paths[0]) == WL_API_MAX,
     "a path for every API");
@@ -182,7 +177,8 @@ request(struct wl_arena *a, const struct wl_ask *ask,
 	int n = 0;
 
 	u->hide_usage = ask->stream && !ask->include_usage &&
-	    t->stream_options && ask->api != WL_API_EMBEDDINGS;
+	    t->stream_options && (ask->api == WL_API_CHAT ||
+	    ask->api == WL_API_COMPLETIONS);
 	if (u->hide_usage)
 		edit_usage(ask, &ed);
 	u->url = wl_arena_printf(a, "%s%s", t->base_url, paths[ask->api]);
@@ -204,73 +200,6 @@ request(struct wl_arena *a, const struct wl_ask *ask,
 /* ---- usage ---- */
 
 /*
- * Member KEY of O as a count of tokens, or -1.
- */
-static int64_t
-count(struct json_object *o, const char *key)
-{
-	int64_t n;
-
-	if (o == NULL || !wl_json_int(o, key, &n) || n < 0)
-		return -1;
-	return n < TOKENS_MAX ? n : TOKENS_MAX;
-}
-
-static int64_t
-first_of(int64_t a, int64_t b)
-{
-	return a >= 0 ? a : b;
-}
-
-/*
- * What remains of WHOLE when PART (-1: none) is counted apart.  A part larger
- * than its whole is cut to it.
- */
-static int64_t
-without(int64_t whole, int64_t *part)
-{
-	if (whole < 0 || *part < 0)
-		return whole;
-	if (*part > whole)
-		*part = whole;
-	return whole - *part;
-}
-
-/*
- * The usage object U in disjoint classes.  Some hosts (xAI) count reasoning
- * beside the completion, not in it: their total tells.
- */
-static void
-read_usage(struct json_object *u, struct wl_usage *out)
-{
-	struct json_object *in = wl_json_obj(u, "prompt_tokens_details");
-	struct json_object *made = wl_json_obj(u, "completion_tokens_details");
-	int64_t prompt = count(u, "prompt_tokens");
-	int64_t completion = count(u, "completion_tokens");
-	int64_t total = count(u, "total_tokens");
-	struct wl_usage r = { .source = WL_U_PROVIDER };
-
-	if (prompt < 0 && completion < 0)
-		prompt = total;
-	if (prompt < 0 && completion < 0)
-		return;
-	r.cache_read = first_of(count(in, "cached_tokens"),
-	    first_of(count(u, "prompt_cache_hit_tokens"),
-	    count(u, "cached_tokens")));
-	r.cache_write = first_of(count(in, "cache_write_tokens"),
-	    count(in, "cache_creation_tokens"));
-	r.reasoning = count(made, "reasoning_tokens");
-	r.input = without(prompt, &r.cache_read);
-	r.input = without(r.input, &r.cache_write);
-	if (r.reasoning > 0 && prompt >= 0 && completion >= 0 &&
-	    total == prompt + completion + r.reasoning)
-		r.output = completion;
-	else
-		r.output = without(completion, &r.reasoning);
-	*out = r;
-}
-
-/*
  * Usage where it may stand in an answer or chunk O; the last one wins.
  */
 static bool
@@ -281,45 +210,11 @@ find_usage(struct json_object *o, struct wl_usage *out)
 	if (u == NULL)
 		u = wl_json_obj(wl_json_obj(o, "x_groq"), "usage");
 	if (u != NULL)
-		read_usage(u, out);
+		wl_openai_usage(u, out);
 	return u != NULL;
 }
 
 /* ---- answers ---- */
-
-static void
-copy(char *dst, size_t size, struct wl_str s)
-{
-	size_t n = wl_utf8_cut(s.p, s.len, size - 1);
-
-	memcpy(dst, s.p, n);
-	dst[n] = '\0';
-}
-
-static void
-copy_member(struct json_object *o, const char *key, char *dst, size_t size)
-{
-	struct wl_str s;
-
-	if (wl_json_str(o, key, &s) && s.len > 0)
-		copy(dst, size, s);
-}
-
-/*
- * Generated text that is kept when FIRST, and counted in any case.
- */
-static void
-take_text(struct wl_result *res, struct json_object *o, const char *key,
-    bool first)
-{
-	struct wl_str s;
-
-	if (!wl_json_str(o, key, &s))
-		return;
-	res->output_bytes += (int64_t)s.len;
-	if (first)
-		wl_result_text(res, s.p, s.len);
-}
 
 /*
  * A content that is a list of parts.
@@ -330,7 +225,7 @@ take_parts(struct wl_result *res, struct json_object *parts, bool first)
 	size_t i, n = json_object_array_length(parts);
 
 	for (i = 0; i < n; i++)
-		take_text(res, json_object_array_get_idx(parts, i), "text",
+		wl_openai_text(res, json_object_array_get_idx(parts, i), "text",
 		    first);
 }
 
@@ -369,9 +264,9 @@ take_message(struct wl_result *res, struct json_object *m, bool first)
 	if ((list = wl_json_arr(m, "content")) != NULL)
 		take_parts(res, list, first);
 	else
-		take_text(res, m, "content", first);
-	take_text(res, m, "refusal", first);
-	take_text(res, m, wl_json_has(m, "reasoning_content") ?
+		wl_openai_text(res, m, "content", first);
+	wl_openai_text(res, m, "refusal", first);
+	wl_openai_text(res, m, wl_json_has(m, "reasoning_content") ?
 	    "reasoning_content" : "reasoning", false);
 	if ((list = wl_json_arr(m, "tool_calls")) != NULL)
 		for (i = 0; i < json_object_array_length(list); i++)
@@ -395,9 +290,9 @@ take_choice(struct wl_result *res, struct json_object *c, int64_t index)
 	    (m = wl_json_obj(c, "message")) != NULL)
 		take_message(res, m, index == 0);
 	else
-		take_text(res, c, "text", index == 0);
+		wl_openai_text(res, c, "text", index == 0);
 	if (index == 0)
-		copy_member(c, "finish_reason", res->finish_reason,
+		wl_openai_member(c, "finish_reason", res->finish_reason,
 		    sizeof(res->finish_reason));
 }
 
@@ -472,85 +367,29 @@ static const char *const part_names[] = {
 static_assert(sizeof(part_names) / sizeof(part_names[0]) == PART_MAX,
     "a name for every part");
 
-struct outline {
-	struct wl_str	body;
-	bool		valid;
-	struct wl_str	part[PART_MAX];		/* p NULL: absent */
-};
-
-static void
-draw(void *arg)
-{
-	struct outline *ol = arg;
-	struct wl_str name, value;
-	size_t pos = 0;
-	int i;
-
-	ol->valid = wl_json_scan(ol->body.p, ol->body.len, SIZE_MAX) ==
-	    WL_JSON_OK;
-	while (ol->valid && wl_json_next(ol->body.p, ol->body.len, &pos,
-	    &name, &value))
-		for (i = 0; i < PART_MAX; i++)
-			if (wl_json_is(name, part_names[i]))
-				ol->part[i] = value;
-}
-
-static void
-outline(struct outline *ol, struct wl_str body)
-{
-	memset(ol, 0, sizeof(*ol));
-	ol->body = body;
-	if (body.len <= OFFLOAD_BYTES || wl_co_self() == NULL ||
-	    wl_offload(draw, ol) == -1)
-		draw(ol);
-}
-
-static struct json_object *
-parse(struct wl_arena *a, struct wl_str part)
-{
-	return part.p == NULL ? NULL :
-	    wl_json_parse(a, part.p, part.len, NULL);
-}
-
-static void
-copy_part(struct wl_arena *a, struct wl_str part, char *dst, size_t size)
-{
-	struct json_object *o;
-
-	/* json-c's setting up costs more than such a part */
-	if (part.len >= 2 && part.p[0] == '"' &&
-	    wl_json_plain(part.p + 1, part.len - 2) == part.len - 2) {
-		copy(dst, size, (struct wl_str){ part.p + 1, part.len - 2 });
-		return;
-	}
-	o = parse(a, part);
-	if (json_object_is_type(o, json_type_string))
-		copy(dst, size, (struct wl_str){ json_object_get_string(o),
-		    (size_t)json_object_get_string_len(o) });
-}
-
 static int
 answer(struct wl_arena *a, const struct wl_ask *ask, struct wl_str body,
     struct wl_result *res)
 {
 	enum part main_part = ask->api == WL_API_EMBEDDINGS ? PART_DATA :
 	    PART_CHOICES;
+	struct wl_str part[PART_MAX];
 	struct json_object *o;
-	struct outline ol;
 
-	outline(&ol, body);
-	if (!ol.valid || ol.part[main_part].p == NULL ||
-	    ol.part[main_part].p[0] != '[' ||
-	    wl_provider_error_tells(parse(a, ol.part[PART_ERROR])))
+	if (ask->api == WL_API_RESPONSES)
+		return wl_openai_response(a, body, res);
+	if (!wl_openai_outline(body, part_names, part, PART_MAX) ||
+	    part[main_part].p == NULL || part[main_part].p[0] != '[' ||
+	    wl_provider_error_tells(wl_openai_parse(a, part[PART_ERROR])))
 		return -1;
-	copy_part(a, ol.part[PART_ID], res->response_id,
+	wl_openai_copy(a, part[PART_ID], res->response_id,
 	    sizeof(res->response_id));
-	copy_part(a, ol.part[PART_MODEL], res->model_used,
+	wl_openai_copy(a, part[PART_MODEL], res->model_used,
 	    sizeof(res->model_used));
-	if ((o = parse(a, ol.part[PART_USAGE])) != NULL)
-		read_usage(o, &res->usage);
+	if ((o = wl_openai_parse(a, part[PART_USAGE])) != NULL)
+		wl_openai_usage(o, &res->usage);
 	if (main_part == PART_CHOICES)
-		read_choices(a, ol.part[PART_CHOICES], res);
+		read_choices(a, part[PART_CHOICES], res);
 	wl_result_end(res);
 	return 0;
 }
@@ -584,15 +423,16 @@ chunk(struct wl_arena *a, const struct wl_ask *ask, const struct wl_target *t,
 	enum wl_json_fault fault;
 	bool usage;
 
-	(void)ask;
 	if (wl_str_eq(wl_str_trim(data), "[DONE]"))
 		return WL_CHUNK_DONE;
 	o = wl_json_parse(a, data.p, data.len, &fault);
 	if (!json_object_is_type(o, json_type_object))
 		return fault == WL_JSON_BIG || fault == WL_JSON_DEEP ?
 		    WL_CHUNK_DATA : WL_CHUNK_INVALID;
-	copy_member(o, "id", res->response_id, sizeof(res->response_id));
-	copy_member(o, "model", res->model_used, sizeof(res->model_used));
+	if (ask->api == WL_API_RESPONSES)
+		return wl_openai_response_event(a, t, o, res);
+	wl_openai_member(o, "id", res->response_id, sizeof(res->response_id));
+	wl_openai_member(o, "model", res->model_used, sizeof(res->model_used));
 	usage = find_usage(o, &res->usage);
 	if ((choices = wl_json_arr(o, "choices")) != NULL)
 		take_choices(res, choices);

@@ -14,9 +14,9 @@
 #include "lib/base/clock.h"
 #include "lib/base/co.h"
 #include "lib/base/conf.h"
-#include "lib/base/jw.h"
 #include "lib/base/loop.h"
 #include "lib/base/wait.h"
+#include "lib/core/error_event.h"
 #include "lib/core/price.h"
 #include "lib/core/provider.h"
 #include "lib/core/provider_error.h"
@@ -214,26 +214,6 @@ figures(struct run *r, bool complete)
 
 /* ---- errors ---- */
 
-void
-wl_upstream_error_event(struct wl_buf *b, const struct wl_err *e)
-{
-	const struct wl_err_row *row = wl_err_row(e->code);
-	struct wl_jw w;
-
-	wl_buf_adds(b, "data: ");
-	wl_jw_init(&w, b);
-	wl_jw_obj(&w, NULL);
-	wl_jw_obj(&w, "error");
-	wl_jw_str(&w, "message", e->msg);
-	wl_jw_str(&w, "type", row->type);
-	wl_jw_str(&w, "code", row->word);
-	if (e->param != NULL)
-		wl_jw_str(&w, "param", e->param);
-	wl_jw_end(&w, '}');
-	wl_jw_end(&w, '}');
-	wl_buf_adds(b, "\n\n");
-}
-
 /*
  * The transfer broke, or ended too early.
  */
@@ -331,6 +311,11 @@ whole_answer(struct run *r)
 	if (wl_xfer_error(r->x, &res->err) == -1)
 		return broken(r);
 	if (r->t->wire->answer(r->a, r->ask, body, res) == -1) {
+		if (res->err.code != WL_OK) {
+			wl_err_detail(&res->err, "%s: an error in the answer",
+			    r->t->provider);
+			return END_NEXT;
+		}
 		wl_err_set(&res->err, WL_E_UPSTREAM_INVALID, NULL);
 		wl_err_detail(&res->err, "%s: %zu bytes of %.60s",
 		    r->t->provider, body.len, type == NULL ? "no type" : type);
@@ -671,7 +656,7 @@ start_over(struct wl_result *res)
 	res->output_bytes = res->chunks = 0;
 	wl_buf_reset(&res->text);
 	wl_buf_reset(&res->tools);
-	res->tool = -1;
+	res->tool = res->sequence = -1;
 	res->truncated = false;
 }
 
@@ -725,12 +710,7 @@ end_stream(struct run *r)
 	if (r->half_sent && sink->data(sink, b.p, b.len) == -1)
 		goto out;
 	wl_buf_reset(&b);
-	if (r->res->refusal.len > 0) {
-		wl_buf_adds(&b, "data: ");
-		wl_buf_add(&b, r->res->refusal.p, r->res->refusal.len);
-		wl_buf_adds(&b, "\n\n");
-	} else
-		wl_upstream_error_event(&b, &r->res->err);
+	wl_error_event(&b, r->ask->api, r->res, r->request_id);
 	if (!b.failed && sink->trailer(sink, r->res) == 0)
 		(void)sink->end(sink, b.p, b.len);
 out:

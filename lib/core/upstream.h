@@ -51,10 +51,4 @@ int wl_upstream_run(struct wl_arena *a, const struct wl_conf *conf,
     const char *request_id, int64_t start_us, struct wl_sink *sink,
     struct wl_result *res);
 
-/*
- * Append the event that ends a stream with an error: "data: {...}" and a
- * blank line, the object as in every error answer.
- */
-void wl_upstream_error_event(struct wl_buf *b, const struct wl_err *e);
-
 #endif

@@ -10,6 +10,7 @@ UNIT_TESTS += \
 	tests/unit/test_promise \
 	tests/unit/test_provider_openai \
 	tests/unit/test_provider_openai_list \
+	tests/unit/test_provider_openai_responses \
 	tests/unit/test_redact \
 	tests/unit/test_redact_rules \
 	tests/unit/test_stream \

@@ -44,6 +44,8 @@ static const struct {
 	    false },
 	{ WL_GET, "/v1/models/{id}", WL_WHO_KEY, WL_SCOPE_GATEWAY,
 	    WL_LIMITER_NONE, false },
+	{ WL_POST, "/v1/responses", WL_WHO_KEY, WL_SCOPE_GATEWAY,
+	    WL_LIMITER_GATEWAY, true },
 	{ WL_GET, "/v1/usage", WL_WHO_KEY, 0, WL_LIMITER_NONE, false },
 };
 #define WANT	(sizeof(want) / sizeof(want[0]))

@@ -1,0 +1,77 @@
+/*
+ * Errors in a stream that has begun: the status is sent, so an event tells.
+ */
+#include "config.h"
+#include "lib/core/error_event.h"
+
+#include "lib/base/clock.h"
+#include "lib/base/jw.h"
+
+static void
+put_error(struct wl_jw *w, const struct wl_err *e)
+{
+	const struct wl_err_row *row = wl_err_row(e->code);
+
+	wl_jw_obj(w, NULL);
+	wl_jw_obj(w, "error");
+	wl_jw_str(w, "message", e->msg);
+	wl_jw_str(w, "type", row->type);
+	wl_jw_str(w, "code", row->word);
+	if (e->param != NULL)
+		wl_jw_str(w, "param", e->param);
+	wl_jw_end(w, '}');
+	wl_jw_end(w, '}');
+}
+
+/*
+ * The response as far as it is known: clients build theirs from it.
+ */
+static void
+put_response(struct wl_jw *w, const struct wl_result *res,
+    const char *request_id)
+{
+	wl_jw_obj(w, "response");
+	wl_jw_str(w, "id", res->response_id[0] != '\0' ? res->response_id :
+	    request_id);
+	wl_jw_str(w, "object", "response");
+	wl_jw_int(w, "created_at", wl_clock_ms() / 1000);
+	wl_jw_str(w, "status", "failed");
+	wl_jw_obj(w, "error");
+	wl_jw_str(w, "code", res->refusal.len > 0 &&
+	    res->upstream_code[0] != '\0' ? res->upstream_code :
+	    wl_err_row(res->err.code)->word);
+	wl_jw_str(w, "message", res->err.msg);
+	wl_jw_end(w, '}');
+	wl_jw_null(w, "incomplete_details");
+	wl_jw_str(w, "model", res->model_used[0] != '\0' ? res->model_used :
+	    res->model);
+	wl_jw_arr(w, "output");
+	wl_jw_end(w, ']');
+	wl_jw_null(w, "usage");
+	wl_jw_end(w, '}');
+}
+
+void
+wl_error_event(struct wl_buf *b, enum wl_api api, const struct wl_result *res,
+    const char *request_id)
+{
+	bool responses = api == WL_API_RESPONSES;
+	struct wl_jw w;
+
+	if (responses)
+		wl_buf_adds(b, "event: response.failed\n");
+	wl_buf_adds(b, "data: ");
+	wl_jw_init(&w, b);
+	if (responses) {
+		wl_jw_obj(&w, NULL);
+		wl_jw_str(&w, "type", "response.failed");
+		wl_jw_int(&w, "sequence_number", res->sequence + 1);
+		put_response(&w, res, request_id);
+		wl_jw_end(&w, '}');
+	} else if (res->refusal.len > 0) {
+		wl_buf_add(b, res->refusal.p, res->refusal.len);
+	} else {
+		put_error(&w, &res->err);
+	}
+	wl_buf_adds(b, "\n\n");
+}

@@ -1,0 +1,221 @@
+/*
+ * OpenAI's Responses API: an answer, and the events of a stream, as its
+ * published specification has them (openai-openapi, "Response" and
+ * "ResponseStreamEvent").
+ */
+#include "config.h"
+#include "lib/core/provider_openai.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "lib/base/json.h"
+#include "lib/core/provider_error.h"
+
+enum part {
+	PART_ERROR, PART_ID, PART_INCOMPLETE, PART_MODEL, PART_OUTPUT,
+	PART_STATUS, PART_USAGE, PART_MAX
+};
+
+static const char *const part_names[] = {
+	[PART_ERROR] = "error",
+	[PART_ID] = "id",
+	[PART_INCOMPLETE] = "incomplete_details",
+	[PART_MODEL] = "model",
+	[PART_OUTPUT] = "output",
+	[PART_STATUS] = "status",
+	[PART_USAGE] = "usage",
+};
+static_assert(sizeof(part_names) / sizeof(part_names[0]) == PART_MAX,
+    "a name for every part");
+
+static bool
+is_type(struct json_object *o, const char *name)
+{
+	struct wl_str type;
+
+	return wl_json_str(o, "type", &type) && wl_str_eq(type, name);
+}
+
+/*
+ * The texts of LIST.
+ */
+static void
+take_texts(struct wl_result *res, struct json_object *list, bool keep)
+{
+	struct json_object *o;
+	size_t i, n = list == NULL ? 0 : json_object_array_length(list);
+
+	for (i = 0; i < n; i++) {
+		o = json_object_array_get_idx(list, i);
+		wl_openai_text(res, o, "text", keep);
+		wl_openai_text(res, o, "refusal", keep);
+	}
+}
+
+/*
+ * A call of one of the client's own tools begins.
+ */
+static bool
+begin_tool(struct wl_result *res, struct json_object *item, int64_t index)
+{
+	struct wl_str id = WL_STR(""), name = WL_STR("");
+
+	if (!is_type(item, "function_call") &&
+	    !is_type(item, "custom_tool_call"))
+		return false;
+	(void)wl_json_str(item, "call_id", &id);
+	(void)wl_json_str(item, "name", &name);
+	res->output_bytes += (int64_t)name.len;
+	wl_result_tool(res, index, id, name);
+	return true;
+}
+
+static void
+take_arguments(struct wl_result *res, struct json_object *o, const char *key)
+{
+	struct wl_str s;
+
+	if (!wl_json_str(o, key, &s))
+		return;
+	res->output_bytes += (int64_t)s.len;
+	wl_result_arguments(res, s.p, s.len);
+}
+
+static void
+take_item(struct wl_result *res, struct json_object *item, int64_t index)
+{
+	if (begin_tool(res, item, index)) {
+		take_arguments(res, item, "arguments");
+		take_arguments(res, item, "input");
+		return;
+	}
+	take_texts(res, wl_json_arr(item, "summary"), false);
+	take_texts(res, wl_json_arr(item, "content"),
+	    is_type(item, "message"));
+}
+
+static void
+take_output(struct wl_result *res, struct json_object *list)
+{
+	size_t i, n;
+
+	/* one of too many parts to be read is passed on all the same */
+	if (!json_object_is_type(list, json_type_array))
+		return;
+	n = json_object_array_length(list);
+	for (i = 0; i < n; i++)
+		take_item(res, json_object_array_get_idx(list, i), (int64_t)i);
+}
+
+/*
+ * Why it ended: the reason of an incomplete one, else its status.
+ */
+static void
+take_reason(struct wl_result *res, struct json_object *incomplete)
+{
+	wl_openai_member(incomplete, "reason", res->finish_reason,
+	    sizeof(res->finish_reason));
+}
+
+int
+wl_openai_response(struct wl_arena *a, struct wl_str body,
+    struct wl_result *res)
+{
+	struct wl_str part[PART_MAX];
+	struct json_object *o;
+
+	if (!wl_openai_outline(body, part_names, part, PART_MAX))
+		return -1;
+	o = wl_openai_parse(a, part[PART_ERROR]);
+	wl_openai_copy(a, part[PART_STATUS], res->finish_reason,
+	    sizeof(res->finish_reason));
+	if (wl_provider_error_tells(o) ||
+	    strcmp(res->finish_reason, "failed") == 0) {
+		wl_err_set(&res->err, WL_E_UPSTREAM, NULL);
+		if (o != NULL)
+			wl_provider_error_read(a, NULL, o, "api_error",
+			    "upstream_error", res);
+		return -1;
+	}
+	if (part[PART_OUTPUT].p == NULL || part[PART_OUTPUT].p[0] != '[')
+		return -1;
+	take_reason(res, wl_openai_parse(a, part[PART_INCOMPLETE]));
+	wl_openai_copy(a, part[PART_ID], res->response_id,
+	    sizeof(res->response_id));
+	wl_openai_copy(a, part[PART_MODEL], res->model_used,
+	    sizeof(res->model_used));
+	if ((o = wl_openai_parse(a, part[PART_USAGE])) != NULL)
+		wl_openai_usage(o, &res->usage);
+	take_output(res, wl_openai_parse(a, part[PART_OUTPUT]));
+	wl_result_end(res);
+	return 0;
+}
+
+/* ---- streams ---- */
+
+static enum wl_chunk
+failed(struct wl_arena *a, const struct wl_target *t, struct json_object *o,
+    struct wl_result *res)
+{
+	wl_err_set(&res->err, WL_E_UPSTREAM, NULL);
+	wl_provider_error_read(a, t, o, "api_error", "upstream_error", res);
+	return WL_CHUNK_ERROR;
+}
+
+/*
+ * A piece of what is generated.  The events that repeat the whole of a text
+ * (".done") add nothing.
+ */
+static void
+take_delta(struct wl_result *res, struct json_object *o)
+{
+	int64_t index = 0;
+
+	(void)wl_json_int(o, "output_index", &index);
+	if (is_type(o, "response.output_item.added")) {
+		(void)begin_tool(res, wl_json_obj(o, "item"), index);
+	} else if (is_type(o, "response.output_text.delta") ||
+	    is_type(o, "response.refusal.delta")) {
+		wl_openai_text(res, o, "delta", true);
+	} else if (is_type(o, "response.function_call_arguments.delta") ||
+	    is_type(o, "response.custom_tool_call_input.delta")) {
+		/* pieces of a call that is not being gathered are counted */
+		if (res->tool == index)
+			take_arguments(res, o, "delta");
+		else
+			wl_openai_text(res, o, "delta", false);
+	} else {
+		wl_openai_text(res, o, "delta", false);
+	}
+}
+
+enum wl_chunk
+wl_openai_response_event(struct wl_arena *a, const struct wl_target *t,
+    struct json_object *o, struct wl_result *res)
+{
+	struct json_object *whole = wl_json_obj(o, "response"), *u;
+
+	(void)wl_json_int(o, "sequence_number", &res->sequence);
+	if (is_type(o, "error") || wl_provider_error_is(o))
+		return failed(a, t, o, res);
+	if (whole == NULL) {
+		take_delta(res, o);
+		return WL_CHUNK_DATA;
+	}
+	wl_openai_member(whole, "id", res->response_id,
+	    sizeof(res->response_id));
+	wl_openai_member(whole, "model", res->model_used,
+	    sizeof(res->model_used));
+	if ((u = wl_json_obj(whole, "usage")) != NULL)
+		wl_openai_usage(u, &res->usage);
+	if (is_type(o, "response.failed"))
+		return failed(a, t, whole, res);
+	if (!is_type(o, "response.completed") &&
+	    !is_type(o, "response.incomplete"))
+		return WL_CHUNK_DATA;
+	wl_openai_member(whole, "status", res->finish_reason,
+	    sizeof(res->finish_reason));
+	take_reason(res, wl_json_obj(whole, "incomplete_details"));
+	return WL_CHUNK_DONE;
+}
