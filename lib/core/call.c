@@ -407,6 +407,18 @@ check_messages(const struct wl_ask *ask, struct wl_err *e)
 }
 
 /*
+ * Whether member NAME is absent, null, or of type T.
+ */
+static bool
+is_or_none(const struct wl_ask *ask, const char *name, enum json_type t)
+{
+	struct json_object *o;
+
+	return !json_object_object_get_ex(ask->json, name, &o) || o == NULL ||
+	    json_object_is_type(o, t);
+}
+
+/*
  * What the provider keeps may stand for an input.  A call that runs in the
  * background has no usage yet when it is answered, so nobody would pay it.
  */
@@ -418,6 +430,8 @@ check_response(const struct wl_ask *ask, struct wl_err *e)
 	bool background = false;
 	size_t i;
 
+	if (!is_or_none(ask, "background", json_type_boolean))
+		return bad(e, "background", "must be true or false");
 	if (wl_json_bool(ask->json, "background", &background) && background)
 		return bad(e, "background",
 		    "is not supported: the call must wait for its answer");
@@ -425,18 +439,6 @@ check_response(const struct wl_ask *ask, struct wl_err *e)
 		if (wl_json_has(ask->json, instead[i]))
 			return 0;
 	return bad(e, "input", "is missing");
-}
-
-/*
- * Whether member NAME is absent, null, or of type T.
- */
-static bool
-is_or_none(const struct wl_ask *ask, const char *name, enum json_type t)
-{
-	struct json_object *o;
-
-	return !json_object_object_get_ex(ask->json, name, &o) || o == NULL ||
-	    json_object_is_type(o, t);
 }
 
 int

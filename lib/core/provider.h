@@ -52,8 +52,9 @@ struct wl_provider {
 			    struct wl_str body, struct wl_result *res);
 	/*
 	 * The same for the data of one stream event.  A is scratch: it is
-	 * reset afterwards.  Waits for nothing.  Of an error RES->err is set,
-	 * and the rest as error() does, refusal in A.
+	 * reset afterwards.  Waits for nothing, unless DATA is longer than
+	 * WL_STREAM_EVENT.  Of an error RES->err is set, and the rest as
+	 * error() does, refusal in A.
 	 */
 	enum wl_chunk	(*chunk)(struct wl_arena *a, const struct wl_ask *ask,
 			    const struct wl_target *t, struct wl_str data,

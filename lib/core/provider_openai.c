@@ -425,12 +425,12 @@ chunk(struct wl_arena *a, const struct wl_ask *ask, const struct wl_target *t,
 
 	if (wl_str_eq(wl_str_trim(data), "[DONE]"))
 		return WL_CHUNK_DONE;
+	if (ask->api == WL_API_RESPONSES)
+		return wl_openai_response_event(a, t, data, res);
 	o = wl_json_parse(a, data.p, data.len, &fault);
 	if (!json_object_is_type(o, json_type_object))
 		return fault == WL_JSON_BIG || fault == WL_JSON_DEEP ?
 		    WL_CHUNK_DATA : WL_CHUNK_INVALID;
-	if (ask->api == WL_API_RESPONSES)
-		return wl_openai_response_event(a, t, o, res);
 	wl_openai_member(o, "id", res->response_id, sizeof(res->response_id));
 	wl_openai_member(o, "model", res->model_used, sizeof(res->model_used));
 	usage = find_usage(o, &res->usage);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "lib/base/json.h"
+#include "lib/base/num.h"
 #include "lib/core/provider_error.h"
 
 enum part {
@@ -109,13 +110,43 @@ take_output(struct wl_result *res, struct json_object *list)
 }
 
 /*
- * Why it ended: the reason of an incomplete one, else its status.
+ * What the parts of a response say, but for its output.  It ends for the
+ * reason of an incomplete one, else with its status.
  */
 static void
-take_reason(struct wl_result *res, struct json_object *incomplete)
+take_parts(struct wl_arena *a, const struct wl_str *part,
+    struct wl_result *res)
 {
-	wl_openai_member(incomplete, "reason", res->finish_reason,
+	struct json_object *o;
+
+	wl_openai_copy(a, part[PART_ID], res->response_id,
+	    sizeof(res->response_id));
+	wl_openai_copy(a, part[PART_MODEL], res->model_used,
+	    sizeof(res->model_used));
+	if ((o = wl_openai_parse(a, part[PART_USAGE])) != NULL)
+		wl_openai_usage(o, &res->usage);
+}
+
+static void
+take_end(struct wl_arena *a, const struct wl_str *part, struct wl_result *res)
+{
+	wl_openai_copy(a, part[PART_STATUS], res->finish_reason,
 	    sizeof(res->finish_reason));
+	wl_openai_member(wl_openai_parse(a, part[PART_INCOMPLETE]), "reason",
+	    res->finish_reason, sizeof(res->finish_reason));
+}
+
+/*
+ * O, which may be NULL, is the error.
+ */
+static void
+take_error(struct wl_arena *a, const struct wl_target *t,
+    struct json_object *o, struct wl_result *res)
+{
+	wl_err_set(&res->err, WL_E_UPSTREAM, NULL);
+	if (o != NULL)
+		wl_provider_error_read(a, t, o, "api_error", "upstream_error",
+		    res);
 }
 
 int
@@ -123,45 +154,26 @@ wl_openai_response(struct wl_arena *a, struct wl_str body,
     struct wl_result *res)
 {
 	struct wl_str part[PART_MAX];
-	struct json_object *o;
+	struct json_object *error;
 
 	if (!wl_openai_outline(body, part_names, part, PART_MAX))
 		return -1;
-	o = wl_openai_parse(a, part[PART_ERROR]);
-	wl_openai_copy(a, part[PART_STATUS], res->finish_reason,
-	    sizeof(res->finish_reason));
-	if (wl_provider_error_tells(o) ||
+	error = wl_openai_parse(a, part[PART_ERROR]);
+	take_end(a, part, res);
+	if (wl_provider_error_tells(error) ||
 	    strcmp(res->finish_reason, "failed") == 0) {
-		wl_err_set(&res->err, WL_E_UPSTREAM, NULL);
-		if (o != NULL)
-			wl_provider_error_read(a, NULL, o, "api_error",
-			    "upstream_error", res);
+		take_error(a, NULL, error, res);
 		return -1;
 	}
 	if (part[PART_OUTPUT].p == NULL || part[PART_OUTPUT].p[0] != '[')
 		return -1;
-	take_reason(res, wl_openai_parse(a, part[PART_INCOMPLETE]));
-	wl_openai_copy(a, part[PART_ID], res->response_id,
-	    sizeof(res->response_id));
-	wl_openai_copy(a, part[PART_MODEL], res->model_used,
-	    sizeof(res->model_used));
-	if ((o = wl_openai_parse(a, part[PART_USAGE])) != NULL)
-		wl_openai_usage(o, &res->usage);
+	take_parts(a, part, res);
 	take_output(res, wl_openai_parse(a, part[PART_OUTPUT]));
 	wl_result_end(res);
 	return 0;
 }
 
 /* ---- streams ---- */
-
-static enum wl_chunk
-failed(struct wl_arena *a, const struct wl_target *t, struct json_object *o,
-    struct wl_result *res)
-{
-	wl_err_set(&res->err, WL_E_UPSTREAM, NULL);
-	wl_provider_error_read(a, t, o, "api_error", "upstream_error", res);
-	return WL_CHUNK_ERROR;
-}
 
 /*
  * A piece of what is generated.  The events that repeat the whole of a text
@@ -190,32 +202,72 @@ take_delta(struct wl_result *res, struct json_object *o)
 	}
 }
 
+static enum wl_chunk
+read_piece(struct wl_arena *a, const struct wl_target *t, struct wl_str data,
+    struct wl_result *res)
+{
+	struct json_object *o;
+	enum wl_json_fault fault;
+
+	o = wl_json_parse(a, data.p, data.len, &fault);
+	if (!json_object_is_type(o, json_type_object))
+		return fault == WL_JSON_BIG || fault == WL_JSON_DEEP ?
+		    WL_CHUNK_DATA : WL_CHUNK_INVALID;
+	if (is_type(o, "error") || wl_provider_error_is(o)) {
+		take_error(a, t, o, res);
+		return WL_CHUNK_ERROR;
+	}
+	take_delta(res, o);
+	return WL_CHUNK_DATA;
+}
+
+/*
+ * An event that holds the whole response: its output, which may be long, is
+ * known already.
+ */
+static enum wl_chunk
+read_whole(struct wl_arena *a, const struct wl_target *t, const char *type,
+    struct wl_str response, struct wl_result *res)
+{
+	struct wl_str part[PART_MAX];
+
+	(void)wl_openai_outline(response, part_names, part, PART_MAX);
+	take_parts(a, part, res);
+	if (strcmp(type, "response.failed") == 0) {
+		take_error(a, t, wl_openai_parse(a, part[PART_ERROR]), res);
+		return WL_CHUNK_ERROR;
+	}
+	if (strcmp(type, "response.completed") != 0 &&
+	    strcmp(type, "response.incomplete") != 0)
+		return WL_CHUNK_DATA;
+	take_end(a, part, res);
+	return WL_CHUNK_DONE;
+}
+
 enum wl_chunk
 wl_openai_response_event(struct wl_arena *a, const struct wl_target *t,
-    struct json_object *o, struct wl_result *res)
+    struct wl_str data, struct wl_result *res)
 {
-	struct json_object *whole = wl_json_obj(o, "response"), *u;
+	enum { RESPONSE, SEQUENCE, TYPE, MAX };
+	static const char *const names[MAX] = {
+		[RESPONSE] = "response", [SEQUENCE] = "sequence_number",
+		[TYPE] = "type"
+	};
+	struct wl_str part[MAX];
+	char type[64] = "";
+	enum wl_chunk chunk;
+	int64_t n;
 
-	(void)wl_json_int(o, "sequence_number", &res->sequence);
-	if (is_type(o, "error") || wl_provider_error_is(o))
-		return failed(a, t, o, res);
-	if (whole == NULL) {
-		take_delta(res, o);
-		return WL_CHUNK_DATA;
-	}
-	wl_openai_member(whole, "id", res->response_id,
-	    sizeof(res->response_id));
-	wl_openai_member(whole, "model", res->model_used,
-	    sizeof(res->model_used));
-	if ((u = wl_json_obj(whole, "usage")) != NULL)
-		wl_openai_usage(u, &res->usage);
-	if (is_type(o, "response.failed"))
-		return failed(a, t, whole, res);
-	if (!is_type(o, "response.completed") &&
-	    !is_type(o, "response.incomplete"))
-		return WL_CHUNK_DATA;
-	wl_openai_member(whole, "status", res->finish_reason,
-	    sizeof(res->finish_reason));
-	take_reason(res, wl_json_obj(whole, "incomplete_details"));
-	return WL_CHUNK_DONE;
+	(void)wl_openai_outline(data, names, part, MAX);
+	wl_openai_copy(a, part[TYPE], type, sizeof(type));
+	if (part[RESPONSE].p == NULL || part[RESPONSE].p[0] != '{')
+		chunk = read_piece(a, t, data, res);
+	else
+		chunk = read_whole(a, t, type, part[RESPONSE], res);
+	/* an error gives its number to the event that we send for it */
+	if (chunk != WL_CHUNK_ERROR && part[SEQUENCE].p != NULL &&
+	    wl_num_parse(part[SEQUENCE].p, part[SEQUENCE].len, 0,
+	    INT64_MAX - 1, &n) == 0)
+		res->sequence = n;
+	return chunk;
 }

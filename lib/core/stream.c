@@ -27,7 +27,9 @@ wl_stream_init(struct wl_stream *s, const struct wl_target *t,
 	s->res = res;
 	s->out = out;
 	s->arg = arg;
-	wl_sse_init(&s->sse, WL_STREAM_EVENT);
+	s->longest = ask->api == WL_API_RESPONSES ? WL_STREAM_RESPONSE :
+	    WL_STREAM_EVENT;
+	wl_sse_init(&s->sse, s->longest);
 	wl_buf_init(&s->held, 0);
 	wl_buf_init(&s->refusal, 0);
 }
@@ -38,6 +40,17 @@ wl_stream_free(struct wl_stream *s)
 	wl_sse_free(&s->sse);
 	wl_buf_free(&s->held);
 	wl_buf_free(&s->refusal);
+}
+
+/*
+ * A long event is rare, and its memory not kept for the next one.
+ */
+static void
+reset_held(struct wl_stream *s)
+{
+	wl_buf_reset(&s->held);
+	if (s->held.cap > 2 * WL_STREAM_EVENT)
+		wl_buf_free(&s->held);
 }
 
 /*
@@ -55,7 +68,7 @@ emit(struct wl_stream *s, const char *p, const char *end)
 	}
 	if (len > 0 && !s->gone)
 		s->gone = s->held.failed || s->out(s->arg, p, len) == -1;
-	wl_buf_reset(&s->held);
+	reset_held(s);
 }
 
 static void
@@ -77,30 +90,49 @@ keep_refusal(struct wl_stream *s)
 }
 
 /*
+ * The reader of a long event may wait for a helper thread, while others read
+ * theirs: it has memory of its own.
+ */
+static enum wl_chunk
+read_data(struct wl_stream *s, struct wl_str data)
+{
+	static struct wl_arena *scratch;
+	bool apart = data.len > WL_STREAM_EVENT;
+	struct wl_arena *a = apart ? NULL : scratch;
+	enum wl_chunk chunk;
+
+	if (a == NULL && (a = wl_arena_new(SCRATCH)) == NULL)
+		return WL_CHUNK_DATA;
+	chunk = s->target->wire->chunk(a, s->ask, s->target, data, s->res);
+	if (chunk == WL_CHUNK_ERROR)
+		keep_refusal(s);
+	if (apart) {
+		wl_arena_free(a);
+	} else {
+		wl_arena_reset(a);
+		scratch = a;
+	}
+	return chunk;
+}
+
+/*
  * What the complete event in P says.  An event without data passes, and is not
  * counted.
  */
 static enum wl_chunk
 read_event(struct wl_stream *s, const char *p, size_t len)
 {
-	static struct wl_arena *scratch;
+	enum wl_chunk chunk = WL_CHUNK_MAX;
+	bool large = len > WL_STREAM_EVENT;
 	struct wl_sse_event ev;
-	enum wl_chunk chunk;
 	int rc = wl_sse_feed(&s->sse, &p, &len, &ev);
 
-	if (rc == -1) {		/* out of memory */
+	if (rc == 1 && wl_str_trim(ev.data).len > 0)
+		chunk = read_data(s, ev.data);
+	if (rc == -1 || large) {	/* out of memory; or much of it */
 		wl_sse_free(&s->sse);
-		wl_sse_init(&s->sse, WL_STREAM_EVENT);
+		wl_sse_init(&s->sse, s->longest);
 	}
-	if (rc != 1 || wl_str_trim(ev.data).len == 0)
-		return WL_CHUNK_MAX;
-	if (scratch == NULL && (scratch = wl_arena_new(SCRATCH)) == NULL)
-		return WL_CHUNK_DATA;
-	chunk = s->target->wire->chunk(scratch, s->ask, s->target, ev.data,
-	    s->res);
-	if (chunk == WL_CHUNK_ERROR)
-		keep_refusal(s);
-	wl_arena_reset(scratch);
 	return chunk;
 }
 
@@ -185,7 +217,7 @@ take_out(struct wl_stream *s, struct piece *in, bool keep)
 		hold(s, in->unit, in->end);
 		s->last = (struct wl_str){ s->held.p, s->held.len };
 	} else
-		wl_buf_reset(&s->held);
+		reset_held(s);
 	in->run = in->end;
 }
 
@@ -256,7 +288,7 @@ feed_over(struct wl_stream *s, const char *p, size_t len)
 static void
 end_piece(struct wl_stream *s, struct piece *in)
 {
-	if (s->held.len + (size_t)(in->end - in->unit) > WL_STREAM_EVENT) {
+	if (s->held.len + (size_t)(in->end - in->unit) > s->longest) {
 		s->skimming = s->data_out = true;
 		in->unit = in->end;
 	}

@@ -15,9 +15,11 @@
 
 /*
  * Most bytes of an event that is held until it is complete, and read; a
- * longer one passes as it comes, unread.
+ * longer one passes as it comes, unread.  The last event of the Responses API
+ * holds the whole answer again, with the client's tools.
  */
-#define WL_STREAM_EVENT	((size_t)192 * 1024)
+#define WL_STREAM_EVENT		((size_t)192 * 1024)
+#define WL_STREAM_RESPONSE	((size_t)16 * 1024 * 1024)
 
 enum wl_stream_state {
 	WL_STREAM_MORE,
@@ -33,6 +35,7 @@ struct wl_stream {
 	struct wl_result	*res;
 	int			(*out)(void *arg, const char *p, size_t len);
 	void			*arg;
+	size_t			 longest;	/* event that is read */
 	struct wl_sse		 sse;
 	struct wl_buf		 held;		/* of the event that we are in */
 	struct wl_str		 last;		/* the terminal event */
@@ -60,7 +63,8 @@ void wl_stream_init(struct wl_stream *s, const struct wl_target *t,
 void wl_stream_free(struct wl_stream *s);
 
 /*
- * Take bytes from upstream.  After DONE s->last is what is still to be passed
+ * Take bytes from upstream.  Waits only for helper threads, when an event is
+ * longer than WL_STREAM_EVENT.  After DONE s->last is what is still to be passed
  * on, valid until the next call; bytes behind the event are dropped.
  */
 enum wl_stream_state wl_stream_feed(struct wl_stream *s, const char *p,

@@ -23,6 +23,7 @@ SOURCE = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = "fake_llm"
 DEADLINE = 30
 CHAT = "/v1/chat/completions"
+RESPONSES = "/v1/responses"
 
 
 def fnv1a(data: bytes) -> str:
@@ -941,10 +942,7 @@ class Faults(Case):
         self.assertNotIn("[DONE]", found)
 
     def test_every_fault_on_embeddings(self):
-        table = subprocess.run(
-            [PROGRAM, "--help-directives"], capture_output=True, text=True
-        ).stdout.partition("| Fault |")[2]
-        names = [line.split("`")[1] for line in table.splitlines()[2:]]
+        names = fault_names()
         self.assertEqual(len(names), 21)
         for name in names:
             size = 500_000 if name in ("huge_body", "gzip_bomb") else 0
@@ -955,6 +953,13 @@ class Faults(Case):
             end = self.srv.record(name)["end"]
             want = "client_gone" if quiet else "fault:" + name
             self.assertEqual(end, "complete" if name == "none" else want)
+
+
+def fault_names():
+    table = subprocess.run(
+        [PROGRAM, "--help-directives"], capture_output=True, text=True
+    ).stdout.partition("| Fault |")[2]
+    return [line.split("`")[1] for line in table.splitlines()[2:]]
 
 
 def length_of(head):
@@ -969,6 +974,337 @@ def rss_kb(pid):
         if line.startswith("VmRSS:"):
             return int(line.split()[1])
     return 0
+
+
+class Responses(Case):
+    tools = [
+        {"type": "web_search"},
+        *(
+            {
+                "type": "function",
+                "name": name,
+                "parameters": {
+                    "type": "object",
+                    "properties": {"days": {"type": "integer", "minimum": 3}},
+                },
+            }
+            for name in ("weather", "news")
+        ),
+    ]
+
+    def respond(self, given="hello", **more):
+        body = {"model": "gpt-4o", "input": given, **more}
+        return self.srv.post(RESPONSES, body)
+
+    def events(self, given="hello", ended=True, **more):
+        """The events of a stream; each has its type twice, and a number."""
+        body = {"model": "gpt-4o", "input": given, "stream": True, **more}
+        head, rest, failure = self.srv.raw(body, RESPONSES)
+        self.assertIsNone(failure)
+        self.assertIn("text/event-stream", head)
+        data, whole = unchunk(rest)
+        self.assertEqual(whole, ended)
+        names = [
+            line.removeprefix("event: ")
+            for line in data.decode("utf-8-sig").splitlines()
+            if line.startswith("event: ")
+        ]
+        found = [json.loads(event) for event in events(data)]
+        self.assertEqual([e["type"] for e in found], names)
+        self.assertEqual(
+            [e["sequence_number"] for e in found], list(range(len(found)))
+        )
+        return found
+
+    def test_answer(self):
+        status, answer = self.respond("hello[[id=r]]")
+        self.assertEqual(status, 200)
+        self.assertRegex(answer["id"], r"^resp_[0-9a-f]{24}$")
+        self.assertEqual(answer["object"], "response")
+        self.assertEqual(answer["status"], "completed")
+        self.assertEqual(answer["model"], "gpt-4o")
+        self.assertLess(abs(answer["created_at"] - time.time()), 5)
+        self.assertIsNone(answer["incomplete_details"])
+        (item,) = answer["output"]
+        self.assertRegex(item["id"], r"^msg_[0-9a-f]{24}$")
+        self.assertEqual(
+            (item["type"], item["role"], item["status"]),
+            ("message", "assistant", "completed"),
+        )
+        (part,) = item["content"]
+        self.assertEqual(part["type"], "output_text")
+        self.assertTrue(part["text"].startswith("This is the WatchLLM sandbox."))
+        self.assertEqual(
+            answer["usage"],
+            {
+                "input_tokens": 4,
+                "input_tokens_details": {"cached_tokens": 0},
+                "output_tokens": 24,
+                "output_tokens_details": {"reasoning_tokens": 0},
+                "total_tokens": 28,
+            },
+        )
+        record = self.srv.record("r")
+        self.assertEqual(record["path"], RESPONSES)
+        self.assertEqual(record["response_id"], answer["id"])
+        self.assertEqual(record["prompt_tokens"], 4)
+        self.assertEqual(record["completion_tokens_sent"], 24)
+        self.assertEqual(record["end"], "complete")
+        again = self.respond("hello[[id=r]]")[1]
+        self.assertEqual(again["output"][0]["content"], item["content"])
+        other = self.respond("hallo[[id=r]]")[1]
+        self.assertNotEqual(other["output"][0]["content"], item["content"])
+
+    def test_input(self):
+        said = {"type": "output_text", "text": "six by six"}
+        items = [
+            {"role": "developer", "content": "four"},
+            {"role": "user", "content": [{"type": "input_text", "text": "[[tokens=1]]"},
+                                         {"type": "input_image", "image_url": "x"}]},
+            {"type": "message", "role": "assistant", "content": [said]},
+            {"type": "reasoning", "id": "rs_1", "summary": []},
+            {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+            {"type": "function_call_output", "call_id": "c", "output": "12345"},
+            {"type": "computer_call_output", "call_id": "d", "output": {"x": 1}},
+            {"role": "user", "content": "[[tokens=2]]"},
+        ]
+        status, answer = self.respond(
+            items, instructions="12345678", store=False, user="u", unknown=[1]
+        )
+        self.assertEqual(status, 200, answer)
+        self.assertEqual(
+            answer["usage"]["input_tokens"], 2 + 1 + 3 + 3 + 1 + 2 + 3
+        )
+        self.assertEqual(answer["usage"]["output_tokens"], 2)
+        form = {
+            "type": "json_schema",
+            "name": "x",
+            "schema": {"type": "object", "properties": {"a": {"const": 5}}},
+        }
+        _, answer = self.respond("x", text={"format": form})
+        text = answer["output"][0]["content"][0]["text"]
+        self.assertEqual(json.loads(text), {"a": 5})
+
+    def test_bad_bodies(self):
+        good = {"model": "gpt-4o", "input": "x"}
+        for body, param in (
+            ({"model": "gpt-4o"}, "input"), ({"input": "x"}, "model"),
+            ({**good, "input": []}, "input"), ({**good, "input": 5}, "input"),
+            ({**good, "input": ["x"]}, "input"),
+            ({**good, "input": [{"role": "user", "content": 5}]}, "input"),
+            ({**good, "instructions": 5}, "instructions"),
+            ({**good, "stream": "yes"}, "stream"),
+            ({**good, "max_output_tokens": -1}, "max_output_tokens"),
+            ({**good, "tools": {}}, "tools"),
+            ({**good, "text": {"format": {"type": "x"}}}, "text.format"),
+        ):
+            status, answer = self.srv.post(RESPONSES, body)
+            self.assertEqual(status, 400, body)
+            self.assertEqual(answer["error"]["type"], "invalid_request_error")
+            self.assertEqual(answer["error"]["param"], param)
+        self.assertEqual(self.srv.request("GET", RESPONSES)[0], 405)
+
+    def test_cut(self):
+        _, answer = self.respond("x", max_output_tokens=5)
+        last = self.events("x", max_output_tokens=5)[-1]
+        self.assertEqual(last["type"], "response.incomplete")
+        for got in (answer, last["response"]):
+            self.assertEqual(got["status"], "incomplete")
+            self.assertEqual(
+                got["incomplete_details"], {"reason": "max_output_tokens"}
+            )
+            self.assertEqual(got["output"][0]["status"], "incomplete")
+            self.assertEqual(len(got["output"][0]["content"][0]["text"]), 20)
+            self.assertEqual(got["usage"]["output_tokens"], 5)
+            self.assertEqual(got["max_output_tokens"], 5)
+        _, answer = self.respond("[[finish=content_filter]]")
+        self.assertEqual(
+            answer["incomplete_details"], {"reason": "content_filter"}
+        )
+
+    def test_stream(self):
+        found = self.events("[[tokens=3 id=s]]")
+        self.assertEqual(
+            [e["type"] for e in found],
+            [
+                "response.created",
+                "response.in_progress",
+                "response.output_item.added",
+                "response.content_part.added",
+                *["response.output_text.delta"] * 3,
+                "response.output_text.done",
+                "response.content_part.done",
+                "response.output_item.done",
+                "response.completed",
+            ],
+        )
+        for event in found[:2]:
+            self.assertEqual(event["response"]["status"], "in_progress")
+            self.assertEqual(event["response"]["output"], [])
+            self.assertIsNone(event["response"]["usage"])
+        response = found[-1]["response"]
+        (item,) = response["output"]
+        self.assertEqual(found[2]["item"]["status"], "in_progress")
+        self.assertEqual(found[2]["item"]["content"], [])
+        self.assertEqual(found[3]["part"]["text"], "")
+        self.assertEqual(
+            [e["delta"] for e in found[4:7]], ["This", " is ", "the "]
+        )
+        self.assertEqual(found[7]["text"], "This is the ")
+        self.assertEqual(found[8]["part"], item["content"][0])
+        self.assertEqual(found[9]["item"], item)
+        self.assertEqual(item["content"][0]["text"], "This is the ")
+        for event in found[3:9]:
+            self.assertEqual(
+                (event["item_id"], event["output_index"], event["content_index"]),
+                (item["id"], 0, 0),
+            )
+        self.assertEqual(response["status"], "completed")
+        self.assertEqual(response["usage"]["output_tokens"], 3)
+        record = self.srv.record("s")
+        self.assertIs(record["stream"], True)
+        self.assertEqual(record["chunks"], len(found))
+        self.assertEqual(record["completion_tokens"], 3)
+        self.assertEqual(record["response_id"], response["id"])
+
+    def test_stream_script(self):
+        plain = self.events("[[tokens=3]]")
+        for words in ("eol=crlf comments=1", "split=1", "bom=1", "split=7"):
+            got = self.events(f"[[tokens=3 {words}]]")
+            self.assertEqual([e["type"] for e in got], [e["type"] for e in plain])
+        found = self.events("[[stamp=1 tokens=20 per_token=5]]")
+        text = "".join(e.get("delta", "") for e in found)
+        self.assertEqual(
+            [w.split(":")[0] for w in text.split()], [str(i) for i in range(20)]
+        )
+        self.assertEqual(found[-4]["text"], text)
+        response = found[-1]["response"]
+        self.assertEqual(response["output"][0]["content"][0]["text"], text)
+        self.assertEqual(response["usage"]["output_tokens"], 20)
+        found = self.events("[[utf8=1 tokens=100000 chunk_tokens=5000]]")
+        text = "".join(e.get("delta", "") for e in found)
+        self.assertEqual(len(text.encode()), 400_000)
+        self.assertEqual(found[-4]["text"], text)
+
+    def test_usage_variants(self):
+        def usage(word):
+            found = self.events(f"[[usage={word} id={word}]]")
+            return [
+                e["response"].get("usage", "absent")
+                for e in found
+                if "response" in e
+            ]
+
+        full = usage("auto")[2]
+        self.assertEqual(usage("none"), [None, None, "absent"])
+        self.assertIsNone(self.srv.record("none")["completion_tokens"])
+        early = usage("early")
+        self.assertEqual(early[2], None)
+        self.assertEqual(early[0]["output_tokens"], full["output_tokens"])
+        self.assertEqual(usage("zero")[2]["total_tokens"], 0)
+        for word in ("always", "dup", "every", "with_choices"):
+            got = usage(word)
+            self.assertEqual(got[:2], [None, None])
+            self.assertEqual(got[2]["output_tokens"], 24)
+            self.assertEqual(self.srv.record(word)["completion_tokens"], 24)
+        body = {"model": "m", "input": "[[usage=dup]]", "stream": True}
+        self.assertEqual(
+            self.srv.raw(body, RESPONSES)[1].count(b'"usage":{'), 2
+        )
+
+    def test_function_calls(self):
+        _, answer = self.respond("[[tool_calls=2]]", tools=self.tools)
+        calls = answer["output"]
+        self.assertEqual([c["name"] for c in calls], ["weather", "news"])
+        for call in calls:
+            self.assertEqual(call["type"], "function_call")
+            self.assertEqual(call["status"], "completed")
+            self.assertRegex(call["id"], "^fc_")
+            self.assertRegex(call["call_id"], "^call_")
+            self.assertEqual(json.loads(call["arguments"]), {"days": 3})
+        self.assertEqual(len({c["id"] for c in calls}), 2)
+        self.assertEqual(len({c["call_id"] for c in calls}), 2)
+        named = {"type": "function", "name": "news"}
+        for choice, want in ((named, "news"), ("required", "weather")):
+            _, answer = self.respond("x", tools=self.tools, tool_choice=choice)
+            self.assertEqual([c["name"] for c in answer["output"]], [want])
+        for choice in ("auto", "none"):
+            _, answer = self.respond("x", tools=self.tools, tool_choice=choice)
+            self.assertEqual(answer["output"][0]["type"], "message")
+
+    def test_function_call_stream(self):
+        found = self.events("[[tool_calls=2]]", tools=self.tools)
+        types = [e["type"].removeprefix("response.") for e in found]
+        deltas = types.count("function_call_arguments.delta") // 2
+        self.assertGreater(deltas, 1)
+        one = [
+            "output_item.added",
+            *["function_call_arguments.delta"] * deltas,
+            "function_call_arguments.done",
+            "output_item.done",
+        ]
+        self.assertEqual(
+            types, ["created", "in_progress", *one, *one, "completed"]
+        )
+        calls = found[-1]["response"]["output"]
+        for i, call in enumerate(calls):
+            mine = [e for e in found if e.get("output_index") == i]
+            self.assertEqual(mine[0]["item"], {
+                **call, "arguments": "", "status": "in_progress"
+            })
+            text = "".join(e.get("delta", "") for e in mine)
+            self.assertEqual(text, call["arguments"])
+            self.assertEqual(mine[-2]["arguments"], text)
+            self.assertEqual({e["item_id"] for e in mine[1:-1]}, {call["id"]})
+            self.assertEqual(mine[-1]["item"], call)
+
+    def test_error_in_stream(self):
+        found = self.events("[[fault=error_in_stream after=2]]")
+        self.assertEqual(
+            found[-1],
+            {
+                "type": "error",
+                "sequence_number": len(found) - 1,
+                "code": "server_error",
+                "message": "This is the WatchLLM sandbox. Error 500 comes "
+                "from its script.",
+                "param": None,
+            },
+        )
+        self.assertEqual("".join(e.get("delta", "") for e in found), "This is ")
+        found = self.events("[[fault=error_in_stream after=0]]")
+        self.assertEqual(
+            [e["type"] for e in found],
+            ["response.created", "response.in_progress", "error"],
+        )
+
+    def test_broken_off(self):
+        found = self.events("[[fault=eof_mid after=2]]")
+        self.assertEqual(found[-1]["type"], "response.output_text.delta")
+        found = self.events("[[fault=eof_mid after=1000]]")
+        self.assertEqual(found[-1]["type"], "response.output_item.done")
+        found = self.events("[[fault=eof_cut after=2]]", ended=False)
+        self.assertEqual(found[-1]["sequence_number"], 5)
+
+    def test_every_fault(self):
+        for name in fault_names():
+            size = 500_000 if name in ("huge_body", "gzip_bomb") else 0
+            for stream in (False, True):
+                ident = f"{name}.{stream}"
+                text = f"[[fault={name} id={ident} size={size} gap=0.1 tokens=5]]"
+                body = {"model": "m", "input": text, "stream": stream}
+                quiet = name in ("silence", "stall_mid")
+                self.srv.raw(body, RESPONSES, timeout=0.2 if quiet else 10)
+                end = self.srv.record(ident)["end"]
+                want = "client_gone" if quiet else "fault:" + name
+                self.assertEqual(end, "complete" if name == "none" else want)
+
+    def test_sizes_are_exact(self):
+        for size in (2000, 1_000_001):
+            body = {"model": "m", "input": f"[[size={size}]]"}
+            data = self.srv.request("POST", RESPONSES, body)[2]
+            self.assertEqual(len(data), size)
+            self.assertEqual(json.loads(data)["status"], "completed")
 
 
 class Scripts(Case):

@@ -41,13 +41,30 @@ wanted_tools(struct fake_call *call, const char **name)
 			return 1;
 	}
 	if (json_object_is_type(c, json_type_object)) {
-		fn = fake_request_get(fake_request_get(c, "function"), "name");
+		fn = fake_request_get(call->api == FAKE_API_RESPONSES ? c :
+		    fake_request_get(c, "function"), "name");
 		if (json_object_is_type(fn, json_type_string)) {
 			*name = json_object_get_string(fn);
 			return 1;
 		}
 	}
 	return call->s.tool_calls;
+}
+
+/*
+ * The function of TOOL.  The Responses API has it in the tool itself, beside
+ * tools of other types, for which this is NULL.
+ */
+static struct json_object *
+function_of(const struct fake_call *call, struct json_object *tool)
+{
+	struct json_object *type;
+
+	if (call->api != FAKE_API_RESPONSES)
+		return fake_request_get(tool, "function");
+	type = fake_request_get(tool, "type");
+	return json_object_is_type(type, json_type_string) &&
+	    strcmp(json_object_get_string(type), "function") == 0 ? tool : NULL;
 }
 
 static void
@@ -81,8 +98,10 @@ fake_answer_tools(struct fake_call *call, struct fake_fail *f)
 	    i < n + FAKE_PARTS_MAX; i++) {
 		struct json_object *fn, *name;
 
-		fn = fake_request_get(
-		    json_object_array_get_idx(tools, i % n), "function");
+		fn = function_of(call,
+		    json_object_array_get_idx(tools, i % n));
+		if (fn == NULL && call->api == FAKE_API_RESPONSES)
+			continue;
 		name = fake_request_get(fn, "name");
 		if (!json_object_is_type(name, json_type_string))
 			return fake_request_bad(f, "tools",
@@ -100,8 +119,12 @@ fake_answer_tools(struct fake_call *call, struct fake_fail *f)
 int
 fake_answer_json(struct fake_call *call, struct fake_fail *f)
 {
-	struct json_object *o = fake_request_get(call->body, "response_format"),
-			   *type;
+	bool responses = call->api == FAKE_API_RESPONSES;
+	const char *param = responses ? "text.format" : "response_format";
+	struct json_object *o = responses ?
+	    fake_request_get(fake_request_get(call->body, "text"), "format") :
+	    fake_request_get(call->body, param);
+	struct json_object *type;
 	struct fake_buf *made = &call->conn->made;
 	struct fake_part *p = &call->parts[0];
 	const char *word;
@@ -110,19 +133,17 @@ fake_answer_json(struct fake_call *call, struct fake_fail *f)
 		return 0;
 	type = fake_request_get(o, "type");
 	if (!json_object_is_type(type, json_type_string))
-		return fake_request_bad(f, "response_format",
-		    "'response_format' needs a "
-		    "type.");
+		return fake_request_bad(f, param, "'%s' needs a type.", param);
 	word = json_object_get_string(type);
 	if (strcmp(word, "text") == 0)
 		return 0;
 	p->fixed = true;
 	p->data = made->len;
 	if (strcmp(word, "json_schema") == 0) {
-		o = fake_request_get(
+		o = fake_request_get(responses ? o :
 		    fake_request_get(o, "json_schema"), "schema");
 		if (!json_object_is_type(o, json_type_object))
-			return fake_request_bad(f, "response_format",
+			return fake_request_bad(f, param,
 			    "'json_schema' needs "
 			    "a schema.");
 		fake_schema_instance(made, o, call->hash);
@@ -132,7 +153,7 @@ fake_answer_json(struct fake_call *call, struct fake_fail *f)
 		fake_buf_puts(made, "\"}");
 	} else {
 		return fake_request_bad(
-		    f, "response_format", "Unknown type '%.40s'.", word);
+		    f, param, "Unknown type '%.40s'.", word);
 	}
 	p->len = (int64_t)(made->len - p->data);
 	call->n_parts = 1;

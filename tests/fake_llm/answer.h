@@ -14,7 +14,7 @@ int fake_answer_tools(struct fake_call *call, struct fake_fail *f)
     __attribute__((warn_unused_result));
 
 /*
- * JSON as the text, when response_format asks for it.  Returns 0 or -1, as
+ * JSON as the text, when response_format (text.format) asks for it.  Returns 0 or -1, as
  * above.
  */
 int fake_answer_json(struct fake_call *call, struct fake_fail *f)

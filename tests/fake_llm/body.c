@@ -7,6 +7,7 @@
 #include "tests/fake_llm/body.h"
 
 #include "tests/fake_llm/embed.h"
+#include "tests/fake_llm/responses.h"
 #include "tests/fake_llm/text.h"
 #include "tests/fake_llm/usage.h"
 
@@ -18,21 +19,29 @@ fake_body_hash(const struct fake_call *call, int64_t choice)
 }
 
 void
+fake_body_call_id(struct fake_call *call, struct fake_buf *b, int i,
+    int64_t choice)
+{
+	fake_buf_puts(b, "call_");
+	fake_buf_hex(b, fake_text_mix(call->random + (uint64_t)(choice *
+	    FAKE_PARTS_MAX + i)), 16);
+}
+
+void
 fake_body_tool(struct fake_call *call, struct fake_buf *b, int i,
     int64_t choice)
 {
 	const char *name = fake_call_made(call, call->parts[i].name);
 
-	fake_buf_puts(b, "\"id\":\"call_");
-	fake_buf_hex(b, fake_text_mix(call->random + (uint64_t)(choice *
-	    FAKE_PARTS_MAX + i)), 16);
+	fake_buf_puts(b, "\"id\":\"");
+	fake_body_call_id(call, b, i, choice);
 	fake_buf_puts(b, "\",\"type\":\"function\",\"function\":{\"name\":\"");
 	fake_buf_json(b, name, strlen(name));
 	fake_buf_puts(b, "\",\"arguments\":\"");
 }
 
-static void
-put_part(struct fake_call *call, struct fake_out *o, int i, int64_t choice)
+void
+fake_body_part(struct fake_call *call, struct fake_out *o, int i, int64_t choice)
 {
 	const struct fake_part *p = &call->parts[i];
 
@@ -54,7 +63,7 @@ put_tools(struct fake_call *call, struct fake_out *o, int64_t choice)
 	for (i = 0; i < call->n_parts; i++) {
 		fake_buf_puts(b, i == 0 ? "[{" : ",{");
 		fake_body_tool(call, b, i, choice);
-		put_part(call, o, i, choice);
+		fake_body_part(call, o, i, choice);
 		fake_buf_puts(b, "\"}}");
 	}
 	fake_buf_puts(b, "]");
@@ -69,7 +78,7 @@ put_choice(struct fake_call *call, struct fake_out *o, int64_t i)
 	fake_buf_int(b, i);
 	if (call->api == FAKE_API_COMPLETIONS) {
 		fake_buf_puts(b, ",\"text\":\"");
-		put_part(call, o, 0, i);
+		fake_body_part(call, o, 0, i);
 		fake_buf_puts(b, "\"");
 	} else {
 		fake_buf_puts(b,
@@ -78,7 +87,7 @@ put_choice(struct fake_call *call, struct fake_out *o, int64_t i)
 			put_tools(call, o, i);
 		} else {
 			fake_buf_puts(b, "\"");
-			put_part(call, o, 0, i);
+			fake_body_part(call, o, 0, i);
 			fake_buf_puts(b, "\"");
 		}
 		fake_buf_puts(b, ",\"refusal\":null,\"annotations\":[]}");
@@ -150,6 +159,9 @@ fake_body_put(struct fake_call *call, struct fake_out *o)
 		break;
 	case FAKE_API_EMBEDDINGS:
 		fake_embed_body(call, o);
+		break;
+	case FAKE_API_RESPONSES:
+		fake_responses_body(call, o);
 		break;
 	case FAKE_API_MODELS:
 		put_models(&o->conn->body);

@@ -13,6 +13,19 @@
 void fake_body_put(struct fake_call *call, struct fake_out *o);
 
 /*
+ * Append the inside of the JSON string of part I of the answer, choice
+ * CHOICE.
+ */
+void fake_body_part(struct fake_call *call, struct fake_out *o, int i,
+    int64_t choice);
+
+/*
+ * Append the id of tool call number I of the answer, choice CHOICE.
+ */
+void fake_body_call_id(struct fake_call *call, struct fake_buf *b, int i,
+    int64_t choice);
+
+/*
  * Append the reference to tool call number I of the answer, choice CHOICE:
  * its id, type, and the name inside of "function", which stays open.
  */

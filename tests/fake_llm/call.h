@@ -36,6 +36,7 @@ enum fake_api {
 	FAKE_API_CHAT,
 	FAKE_API_COMPLETIONS,
 	FAKE_API_EMBEDDINGS,
+	FAKE_API_RESPONSES,
 	FAKE_API_MODELS,
 	FAKE_API_MODEL,
 	FAKE_API_MAX
@@ -76,6 +77,8 @@ struct fake_call {
 	size_t			 model;		/* in conn->made, JSON, NUL */
 	char			 id[48];
 	const char		*finish;
+	size_t			 stamps;	/* text as stamped, in made */
+	size_t			 stamps_len;
 	struct fake_part	 parts[FAKE_PARTS_MAX];
 	int			 n_parts;
 };

@@ -11,10 +11,19 @@
 #include "tests/fake_llm/text.h"
 #include "tests/fake_llm/usage.h"
 
-static void
-line_end(struct fake_stream *st)
+void
+fake_event_eol(struct fake_stream *st)
 {
 	fake_buf_puts(st->b, st->eol);
+}
+
+void
+fake_event_comment(struct fake_stream *st)
+{
+	if (!st->call->s.comments)
+		return;
+	fake_buf_puts(st->b, ": sandbox");
+	fake_event_eol(st);
 }
 
 /*
@@ -23,10 +32,7 @@ line_end(struct fake_stream *st)
 static void
 open_event(struct fake_stream *st)
 {
-	if (st->call->s.comments) {
-		fake_buf_puts(st->b, ": sandbox");
-		line_end(st);
-	}
+	fake_event_comment(st);
 	fake_buf_puts(st->b, "data: ");
 	fake_buf_puts(st->b, fake_call_made(st->call, st->opening));
 }
@@ -35,8 +41,8 @@ static void
 close_event(struct fake_stream *st)
 {
 	fake_buf_puts(st->b, "}");
-	line_end(st);
-	line_end(st);
+	fake_event_eol(st);
+	fake_event_eol(st);
 	st->out.chunks++;
 }
 
@@ -68,8 +74,8 @@ open_choice(struct fake_stream *st, int64_t choice)
 	fake_buf_int(st->b, choice);
 }
 
-void
-fake_event_role(struct fake_stream *st, int64_t choice)
+static void
+put_role(struct fake_stream *st, int64_t choice)
 {
 	open_choice(st, choice);
 	fake_buf_puts(st->b, ",\"delta\":{\"role\":\"assistant\",\"content\":");
@@ -79,8 +85,8 @@ fake_event_role(struct fake_stream *st, int64_t choice)
 	put_tail(st, false);
 }
 
-void
-fake_event_finish(struct fake_stream *st, int64_t choice)
+static void
+put_finish(struct fake_stream *st, int64_t choice)
 {
 	open_choice(st, choice);
 	fake_buf_puts(st->b, st->call->api == FAKE_API_CHAT ?
@@ -91,21 +97,27 @@ fake_event_finish(struct fake_stream *st, int64_t choice)
 	put_tail(st, choice == st->call->n - 1);
 }
 
-void
-fake_event_usage(struct fake_stream *st, int64_t so_far)
+/*
+ * Usage without choices.
+ */
+static void
+put_usage(struct fake_stream *st)
 {
 	open_event(st);
 	fake_buf_puts(st->b, "]");
-	fake_usage_put(st->call, st->b, so_far);
+	fake_usage_put(st->call, st->b, -1);
 	close_event(st);
 }
 
-static void
-put_piece(struct fake_stream *st, const struct fake_part *p, int64_t choice,
+void
+fake_event_piece(struct fake_stream *st, int part, int64_t choice,
     int64_t from, int64_t len)
 {
 	struct fake_call *call = st->call;
+	const struct fake_part *p = &call->parts[part];
 
+	st->out.tokens += fake_text_tokens(from + len) -
+	    fake_text_tokens(from);
 	if (call->s.stamp && !p->tool)
 		fake_buf_fmt(st->b, "%lld:%lld ", (long long)st->step,
 		    (long long)fake_conn_now_us());
@@ -117,18 +129,16 @@ put_piece(struct fake_stream *st, const struct fake_part *p, int64_t choice,
 		    call->s.utf8 != 0, from, len);
 }
 
-void
-fake_event_content(
-    struct fake_stream *st, int part, int64_t choice, int64_t from, int64_t len)
+static void
+put_content(struct fake_stream *st, int part, int64_t choice, int64_t from,
+    int64_t len)
 {
-	const struct fake_part *p = &st->call->parts[part];
-
 	open_choice(st, choice);
 	if (st->call->api == FAKE_API_COMPLETIONS) {
 		fake_buf_puts(st->b, ",\"text\":\"");
-		put_piece(st, p, choice, from, len);
+		fake_event_piece(st, part, choice, from, len);
 		fake_buf_puts(st->b, "\"");
-	} else if (p->tool) {
+	} else if (st->call->parts[part].tool) {
 		fake_buf_puts(st->b, ",\"delta\":{\"tool_calls\":[{\"index\":");
 		fake_buf_int(st->b, part);
 		fake_buf_puts(st->b, ",");
@@ -136,69 +146,74 @@ fake_event_content(
 			fake_body_tool(st->call, st->b, part, choice);
 		else
 			fake_buf_puts(st->b, "\"function\":{\"arguments\":\"");
-		put_piece(st, p, choice, from, len);
+		fake_event_piece(st, part, choice, from, len);
 		fake_buf_puts(st->b, "\"}}]}");
 	} else {
 		fake_buf_puts(st->b, ",\"delta\":{\"content\":\"");
-		put_piece(st, p, choice, from, len);
+		fake_event_piece(st, part, choice, from, len);
 		fake_buf_puts(st->b, "\"}");
 	}
 	fake_buf_puts(st->b, ",\"logprobs\":null,\"finish_reason\":null}");
-	st->out.tokens += fake_text_tokens(from + len) -
-	    fake_text_tokens(from);
 	put_tail(st, false);
 }
 
-/*
- * Two events that run into each other, and lines that are none.
- */
 void
-fake_event_malformed(struct fake_stream *st)
+fake_event_junk(struct fake_stream *st)
 {
 	static const char junk[] = "no colon here\0dat: {}";
+
+	fake_buf_put(st->b, junk, sizeof(junk) - 1);
+	fake_event_eol(st);
+}
+
+static void
+put_malformed(struct fake_stream *st)
+{
 	int i;
 
 	for (i = 0; i < 2; i++) {
 		open_event(st);
 		fake_buf_puts(st->b, "]}");
-		line_end(st);
+		fake_event_eol(st);
 	}
-	fake_buf_put(st->b, junk, sizeof(junk) - 1);
-	line_end(st);
-	line_end(st);
+	fake_event_junk(st);
+	fake_event_eol(st);
 }
 
-void
-fake_event_error(struct fake_stream *st)
+static void
+put_error(struct fake_stream *st)
 {
 	struct fake_fail f;
 
 	fake_reply_scripted(&f, 500);
 	fake_buf_puts(st->b, "data: ");
 	fake_reply_error_body(st->b, &f);
-	line_end(st);
-	line_end(st);
+	fake_event_eol(st);
+	fake_event_eol(st);
 }
 
-void
-fake_event_broken(struct fake_stream *st)
+static void
+put_broken(struct fake_stream *st)
 {
 	open_event(st);
 	fake_buf_puts(st->b, "{\"index\":0,\"delta\":{\"content\":");
-	line_end(st);
-	line_end(st);
+	fake_event_eol(st);
+	fake_event_eol(st);
 }
 
-void
-fake_event_done(struct fake_stream *st)
+static void
+put_done(struct fake_stream *st)
 {
 	fake_buf_puts(st->b, "data: [DONE]");
-	line_end(st);
-	line_end(st);
+	fake_event_eol(st);
+	fake_event_eol(st);
 }
 
-void
-fake_event_prepare(struct fake_stream *st)
+/*
+ * Make what all events begin with.
+ */
+static void
+prepare(struct fake_stream *st)
 {
 	struct fake_call *call = st->call;
 	struct fake_buf *made = &call->conn->made;
@@ -221,3 +236,55 @@ fake_event_prepare(struct fake_stream *st)
 	fake_buf_put(made, b->p, b->len);
 	fake_buf_put(made, "", 1);
 }
+
+static void
+begin(struct fake_stream *st)
+{
+	prepare(st);
+	if (st->call->s.usage == FAKE_USAGE_EARLY)
+		put_usage(st);
+}
+
+static void
+begin_part(struct fake_stream *st, int part)
+{
+	int64_t choice;
+
+	if (part > 0 || st->call->api != FAKE_API_CHAT)
+		return;
+	for (choice = 0; choice < st->call->n; choice++)
+		put_role(st, choice);
+}
+
+static void
+end_part(struct fake_stream *st, int part)
+{
+	(void)st;
+	(void)part;
+}
+
+static void
+end(struct fake_stream *st)
+{
+	int64_t usage = st->call->s.usage, choice;
+
+	for (choice = 0; choice < st->call->n; choice++)
+		put_finish(st, choice);
+	if (st->asked && usage != FAKE_USAGE_EARLY &&
+	    usage != FAKE_USAGE_EVERY && usage != FAKE_USAGE_WITH_CHOICES)
+		put_usage(st);
+	if (st->asked && usage == FAKE_USAGE_DUP)
+		put_usage(st);
+	put_done(st);
+}
+
+const struct fake_events fake_event_completions = {
+    .begin = begin,
+    .part_begin = begin_part,
+    .part_end = end_part,
+    .content = put_content,
+    .end = end,
+    .error = put_error,
+    .malformed = put_malformed,
+    .broken = put_broken,
+};

@@ -9,49 +9,69 @@
 
 struct fake_stream {
 	struct fake_call	*call;
+	const struct fake_events *events;
 	struct fake_out		 out;
 	struct fake_buf		*b;		/* payload under construction */
 	const char		*eol;
 	size_t			 opening;	/* of each event, in made */
 	int64_t			 step;		/* content chunks so far */
+	int64_t			 sequence;	/* events so far */
 	bool			 over;		/* nothing more may be sent */
 	bool			 asked;		/* usage is to be reported */
 	bool			 faulted;
 };
 
 /*
- * Make what all events of ST begin with.
+ * How an API says it.
  */
-void fake_event_prepare(struct fake_stream *st);
+struct fake_events {
+	/* What comes before any content is due. */
+	void	(*begin)(struct fake_stream *st);
+
+	/* What comes around the content of part PART of the answer. */
+	void	(*part_begin)(struct fake_stream *st, int part);
+	void	(*part_end)(struct fake_stream *st, int part);
+
+	/* LEN bytes from FROM of part PART. */
+	void	(*content)(struct fake_stream *st, int part, int64_t choice,
+	    int64_t from, int64_t len);
+
+	/* The proper end. */
+	void	(*end)(struct fake_stream *st);
+
+	/* An error object. */
+	void	(*error)(struct fake_stream *st);
+
+	/* Two events that run into each other with lines that are none. */
+	void	(*malformed)(struct fake_stream *st);
+
+	/* An event whose JSON is cut off. */
+	void	(*broken)(struct fake_stream *st);
+};
 
 /*
- * The first and the last event of a choice.
+ * The events of chat and legacy completions.
  */
-void fake_event_role(struct fake_stream *st, int64_t choice);
-void fake_event_finish(struct fake_stream *st, int64_t choice);
+extern const struct fake_events fake_event_completions;
 
 /*
- * LEN bytes from FROM of part PART of the answer.
+ * Append the line that comes before an event, if the script wants one; the
+ * end of a line.
  */
-void fake_event_content(struct fake_stream *st, int part, int64_t choice,
+void fake_event_comment(struct fake_stream *st);
+void fake_event_eol(struct fake_stream *st);
+
+/*
+ * Append a line that is none, and one with a NUL, as part of malformed
+ * events.
+ */
+void fake_event_junk(struct fake_stream *st);
+
+/*
+ * Append LEN bytes from FROM of part PART, or a stamp, as the inside of a
+ * JSON string, and count their tokens.
+ */
+void fake_event_piece(struct fake_stream *st, int part, int64_t choice,
     int64_t from, int64_t len);
-
-/*
- * Usage without choices, with SO_FAR tokens of completion (-1: all).
- */
-void fake_event_usage(struct fake_stream *st, int64_t so_far);
-
-/*
- * An error object; the end of the stream.
- */
-void fake_event_error(struct fake_stream *st);
-void fake_event_done(struct fake_stream *st);
-
-/*
- * Two events that run into each other with lines that are none; an event
- * whose JSON is cut off.
- */
-void fake_event_malformed(struct fake_stream *st);
-void fake_event_broken(struct fake_stream *st);
 
 #endif

@@ -32,6 +32,7 @@ static const struct route {
     {"/chat/completions", "POST", FAKE_API_CHAT, "chatcmpl-"},
     {"/completions", "POST", FAKE_API_COMPLETIONS, "cmpl-"},
     {"/embeddings", "POST", FAKE_API_EMBEDDINGS, ""},
+    {"/responses", "POST", FAKE_API_RESPONSES, "resp_"},
     {"/models", "GET", FAKE_API_MODELS, ""},
 };
 

@@ -1,6 +1,6 @@
 /*
- * Request bodies of the three routes (OpenAI API reference: chat, legacy
- * completions, embeddings).
+ * Request bodies of the routes (OpenAI API reference: chat, legacy
+ * completions, embeddings, responses).
  */
 #include "config.h"
 
@@ -158,7 +158,7 @@ take_text(struct fake_call *call, struct json_object *v, bool obey,
  */
 static int
 take_content(struct fake_call *call, struct json_object *content, bool obey,
-    struct fake_fail *f)
+    const char *param, struct fake_fail *f)
 {
 	int64_t bytes = 0;
 	size_t i, n;
@@ -174,7 +174,7 @@ take_content(struct fake_call *call, struct json_object *content, bool obey,
 			p = json_object_array_get_idx(content, i);
 			if (!json_object_is_type(p, json_type_object))
 				return fake_request_bad(
-				    f, "messages", "Invalid content.");
+				    f, param, "Invalid content.");
 			t = fake_request_get(p, "text");
 			if (json_object_is_type(t, json_type_string) &&
 			    take_text(call, t, obey, &bytes, f) == -1)
@@ -182,53 +182,87 @@ take_content(struct fake_call *call, struct json_object *content, bool obey,
 		}
 	} else if (content != NULL) {
 		return fake_request_bad(
-		    f, "messages", "Invalid type for 'content'.");
+		    f, param, "Invalid type for 'content'.");
 	}
 	call->rec.prompt_counted += fake_text_tokens(bytes);
 	return 0;
 }
 
 static const char *
-role_of(struct json_object *message)
+word_of(struct json_object *message, const char *key)
 {
-	struct json_object *role = fake_request_get(message, "role");
+	struct json_object *word = fake_request_get(message, key);
 
-	return json_object_is_type(role, json_type_string) ?
-	    json_object_get_string(role) : NULL;
+	return json_object_is_type(word, json_type_string) ?
+	    json_object_get_string(word) : NULL;
 }
 
+/*
+ * What an item of the Responses API has instead of content, or beside it:
+ * its type, a call's arguments or output.
+ */
 static int
-take_messages(struct fake_call *call, struct fake_fail *f)
+take_item(struct fake_call *call, struct json_object *item,
+    struct fake_fail *f)
 {
-	struct json_object *list = fake_request_get(call->body, "messages");
+	static const char *const keys[] = {"arguments", "output"};
+	const char *type = word_of(item, "type");
+	size_t i;
+
+	if (type != NULL)
+		call->hash = fake_text_hash(call->hash, type,
+		    strlen(type) + 1);
+	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		struct json_object *v = fake_request_get(item, keys[i]);
+
+		if ((json_object_is_type(v, json_type_string) ||
+		    json_object_is_type(v, json_type_array)) &&
+		    take_content(call, v, false, "input", f) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/*
+ * The list of messages in PARAM; those of the Responses API are items, of
+ * which some have no role.
+ */
+static int
+take_messages(struct fake_call *call, const char *param, struct fake_fail *f)
+{
+	struct json_object *list = fake_request_get(call->body, param);
+	bool items = call->api == FAKE_API_RESPONSES;
 	size_t n, i, last = SIZE_MAX;
+	const char *role;
 
 	if (!json_object_is_type(list, json_type_array) ||
 	    json_object_array_length(list) == 0)
-		return fake_request_bad(f, "messages",
-		    "'messages' must be a non-empty "
-		    "array.");
+		return fake_request_bad(f, param,
+		    "'%s' must be a %snon-empty array.", param,
+		    items ? "string or a " : "");
 	n = json_object_array_length(list);
 	for (i = 0; i < n; i++) {
 		struct json_object *m = json_object_array_get_idx(list, i);
 
 		if (!json_object_is_type(m, json_type_object) ||
-		    role_of(m) == NULL)
-			return fake_request_bad(f, "messages",
-			    "messages[%zu] must be an "
-			    "object with a role.",
-			    i);
-		if (strcmp(role_of(m), "user") == 0)
+		    (!items && word_of(m, "role") == NULL))
+			return fake_request_bad(f, param,
+			    "%s[%zu] must be an object%s.", param, i,
+			    items ? "" : " with a role");
+		role = word_of(m, "role");
+		if (role != NULL && strcmp(role, "user") == 0)
 			last = i;
 	}
 	for (i = 0; i < n; i++) {
 		struct json_object *m = json_object_array_get_idx(list, i);
-		const char *role = role_of(m);
 
-		call->hash = fake_text_hash(call->hash, role,
-		    strlen(role) + 1);
+		role = word_of(m, "role");
+		if (role != NULL)
+			call->hash = fake_text_hash(call->hash, role,
+			    strlen(role) + 1);
 		if (take_content(call, fake_request_get(m, "content"),
-			i == last, f) == -1)
+			i == last, param, f) == -1 ||
+		    (items && take_item(call, m, f) == -1))
 			return -1;
 	}
 	return 0;
@@ -354,7 +388,7 @@ take_generation(struct fake_call *call, struct fake_fail *f)
 	    &call->max_tokens, f) == -1 || take_stream(call, f) == -1)
 		return -1;
 	if (call->api == FAKE_API_CHAT) {
-		if (take_messages(call, f) == -1 ||
+		if (take_messages(call, "messages", f) == -1 ||
 		    fake_answer_tools(call, f) == -1)
 			return -1;
 		if (call->n_parts == 0 && fake_answer_json(call, f) == -1)
@@ -368,6 +402,41 @@ take_generation(struct fake_call *call, struct fake_fail *f)
 			    FAKE_INPUTS_MAX);
 	}
 	return 0;
+}
+
+/*
+ * Instructions count like a message of their own.
+ */
+static int
+take_instructions(struct fake_call *call, struct fake_fail *f)
+{
+	struct json_object *v = fake_request_get(call->body, "instructions");
+
+	if (v != NULL && !json_object_is_type(v, json_type_string))
+		return fake_request_bad(f, "instructions",
+		    "'instructions' must be a string.");
+	return take_content(call, v, false, "instructions", f);
+}
+
+static int
+take_responses(struct fake_call *call, struct fake_fail *f)
+{
+	struct json_object *input = fake_request_get(call->body, "input");
+	int rc;
+
+	call->n = 1;
+	call->max_tokens = -1;
+	call->include_usage = true;
+	if (get_bool(call->body, "stream", &call->rec.stream, f) == -1 ||
+	    get_int(call->body, "max_output_tokens", 0, FAKE_TOKENS_MAX,
+	    &call->max_tokens, f) == -1 || take_instructions(call, f) == -1)
+		return -1;
+	rc = json_object_is_type(input, json_type_string) ?
+	    take_content(call, input, true, "input", f) :
+	    take_messages(call, "input", f);
+	if (rc == -1 || fake_answer_tools(call, f) == -1)
+		return -1;
+	return call->n_parts == 0 ? fake_answer_json(call, f) : 0;
 }
 
 static int
@@ -406,8 +475,12 @@ fake_request_parse(struct fake_call *call, struct fake_fail *fail)
 		    "your request.");
 	if (take_model(call, fail) == -1)
 		return -1;
-	rc = call->api == FAKE_API_EMBEDDINGS ? take_embeddings(call, fail) :
-	    take_generation(call, fail);
+	if (call->api == FAKE_API_EMBEDDINGS)
+		rc = take_embeddings(call, fail);
+	else if (call->api == FAKE_API_RESPONSES)
+		rc = take_responses(call, fail);
+	else
+		rc = take_generation(call, fail);
 	if (rc == -1)
 		return -1;
 	if (fake_rules_resolve(&call->s, call->random, err) == -1)

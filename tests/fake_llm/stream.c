@@ -1,6 +1,6 @@
 /*
- * Streams: the role first, the content in chunks that are each due at their
- * own time, the finish, the usage, [DONE] -- and what may go wrong between.
+ * Streams: the content in chunks that are each due at their own time, what
+ * the API says around it -- and what may go wrong between.
  */
 #include "config.h"
 
@@ -10,6 +10,7 @@
 #include "lib/base/loop.h"
 #include "tests/fake_llm/event.h"
 #include "tests/fake_llm/reply.h"
+#include "tests/fake_llm/responses.h"
 #include "tests/fake_llm/text.h"
 #include "tests/fake_llm/usage.h"
 
@@ -40,13 +41,13 @@ break_here(struct fake_stream *st)
 	st->faulted = true;
 	switch ((enum fake_fault)call->s.fault) {
 	case FAKE_FAULT_MALFORMED_JSON:
-		fake_event_broken(st);
+		st->events->broken(st);
 		return;
 	case FAKE_FAULT_MALFORMED_SSE:
-		fake_event_malformed(st);
+		st->events->malformed(st);
 		return;
 	case FAKE_FAULT_ERROR_IN_STREAM:
-		fake_event_error(st);
+		st->events->error(st);
 		(void)fake_out_end(&st->out);
 		break;
 	case FAKE_FAULT_EOF_MID:
@@ -131,35 +132,29 @@ run_part(struct fake_stream *st, int part)
 			break_here(st);
 		if (st->over)
 			return;
-		if (st->step == 0 && st->call->api == FAKE_API_CHAT)
-			for (choice = 0; choice < st->call->n; choice++)
-				fake_event_role(st, choice);
+		if (from == 0)
+			st->events->part_begin(st, part);
 		for (choice = 0; choice < st->call->n && end > from; choice++)
-			fake_event_content(st, part, choice, from, end - from);
+			st->events->content(st, part, choice, from,
+			    end - from);
 		st->step++;
 		from = end;
 		push(st);
 	} while (from < p->len && !st->over);
+	if (!st->over)
+		st->events->part_end(st, part);
 }
 
 static void
 run_end(struct fake_stream *st)
 {
 	struct fake_call *call = st->call;
-	int64_t usage = call->s.usage, choice;
 
 	if (!st->faulted)
 		break_here(st);
 	if (st->over)
 		return;
-	for (choice = 0; choice < call->n; choice++)
-		fake_event_finish(st, choice);
-	if (st->asked && usage != FAKE_USAGE_EARLY &&
-	    usage != FAKE_USAGE_EVERY && usage != FAKE_USAGE_WITH_CHOICES)
-		fake_event_usage(st, -1);
-	if (st->asked && usage == FAKE_USAGE_DUP)
-		fake_event_usage(st, -1);
-	fake_event_done(st);
+	st->events->end(st);
 	if (fake_out_end(&st->out) == 0)
 		fake_usage_sent(call);
 	if (call->s.fault == FAKE_FAULT_WRONG_LENGTH_LONG)
@@ -233,6 +228,8 @@ fake_stream_run(struct fake_call *call)
 	    [FAKE_EOL_CR] = "\r",
 	};
 	struct fake_stream st = {.call = call, .b = &call->conn->body,
+	    .events = call->api == FAKE_API_RESPONSES ?
+	    &fake_responses_events : &fake_event_completions,
 	    .eol = eols[call->s.eol], .asked = is_asked(call)};
 	int64_t fault = call->s.fault;
 	int i;
@@ -244,10 +241,8 @@ fake_stream_run(struct fake_call *call)
 	}
 	if (fake_reply_wait(call) == -1)
 		return;
-	fake_event_prepare(&st);
 	prepare(&st);
-	if (call->s.usage == FAKE_USAGE_EARLY)
-		fake_event_usage(&st, -1);
+	st.events->begin(&st);
 	for (i = 0; i < call->n_parts && !st.over; i++)
 		run_part(&st, i);
 	if (!st.over)

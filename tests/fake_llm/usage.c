@@ -64,6 +64,22 @@ put_count(struct fake_buf *b, const char *name, int64_t v)
 	fake_buf_int(b, v);
 }
 
+/*
+ * The object of the Responses API, whose names differ.
+ */
+static void
+put_response_usage(struct fake_buf *b, const struct usage *u)
+{
+	put_count(b, ",\"usage\":{\"input_tokens\":", u->prompt);
+	put_count(b, ",\"input_tokens_details\":{\"cached_tokens\":",
+	    u->cached);
+	put_count(b, "},\"output_tokens\":", u->completion);
+	put_count(b, ",\"output_tokens_details\":{\"reasoning_tokens\":",
+	    u->reasoning);
+	put_count(b, "},\"total_tokens\":", u->prompt + u->completion);
+	fake_buf_puts(b, "}");
+}
+
 void
 fake_usage_put(struct fake_call *call, struct fake_buf *b, int64_t so_far)
 {
@@ -72,6 +88,10 @@ fake_usage_put(struct fake_call *call, struct fake_buf *b, int64_t so_far)
 	if (call->s.usage == FAKE_USAGE_NONE)
 		return;
 	call->usage_made = true;
+	if (call->api == FAKE_API_RESPONSES) {
+		put_response_usage(b, &u);
+		return;
+	}
 	put_count(b, ",\"usage\":{\"prompt_tokens\":", u.prompt);
 	if (call->api == FAKE_API_EMBEDDINGS) {
 		put_count(b, ",\"total_tokens\":", u.prompt);

@@ -98,13 +98,14 @@ compare(const struct run *a, const struct run *b)
 	PROMISE(a->res->output_bytes == b->res->output_bytes);
 	PROMISE(same(&a->res->text, &b->res->text));
 	PROMISE(same(&a->res->tools, &b->res->tools));
+	PROMISE(a->res->sequence == b->res->sequence);
 }
 
 /*
  * The first byte: whether usage is hidden, and where to cut.
  */
-int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+static void
+check(const uint8_t *data, size_t len)
 {
 	const char *p = (const char *)data + 1;
 	struct run whole, bytes, cut;
@@ -112,8 +113,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	size_t i, at;
 	bool hide;
 
-	if (len < 1 || len > 65536)
-		return 0;
 	hide = (data[0] & 1) != 0;
 	len--;
 	at = len == 0 ? 0 : (data[0] >> 1) * len / 128;
@@ -137,5 +136,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	stop(&bytes);
 	stop(&cut);
 	wl_arena_free(a);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	if (len < 1 || len > 65536)
+		return 0;
+	ask.api = WL_API_CHAT;
+	check(data, len);
+	ask.api = WL_API_RESPONSES;
+	check(data, len);
 	return 0;
 }

@@ -171,5 +171,7 @@ EXTRA_DIST += \
 	tests/fuzz/corpus/stream/invalid_crlf \
 	tests/fuzz/corpus/stream/lf \
 	tests/fuzz/corpus/stream/lines \
+	tests/fuzz/corpus/stream/responses \
+	tests/fuzz/corpus/stream/responses_failed \
 	tests/fuzz/corpus/stream/shown \
 	tests/fuzz/corpus/stream/tools

@@ -33,6 +33,7 @@ static struct wl_ask	 ask;
 static struct wl_result	 res;
 static struct wl_buf	 out, last;
 static size_t		 calls, fail_after;
+static enum wl_api	 api = WL_API_CHAT;
 
 static int
 collect(void *arg, const char *p, size_t len)
@@ -57,6 +58,7 @@ begin(struct wl_stream *s, bool hide)
 	CU_ASSERT_EQUAL_FATAL(wl_result_init(&res, arena, 4096), 0);
 	memset(&ask, 0, sizeof(ask));
 	ask.stream = true;
+	ask.api = api;
 	calls = fail_after = 0;
 	wl_stream_init(s, &target, &ask, hide, &res, collect, NULL);
 }
@@ -361,6 +363,52 @@ huge_line(void)
 	end(&s);
 }
 
+/*
+ * The last event of a response repeats all of it, however long it is; two are
+ * as one, and their memory is not kept.
+ */
+static void
+huge_response(void)
+{
+	static const char a[] = "event: response.in_progress\ndata: {\"type\":"
+	    "\"response.in_progress\",\"response\":{\"instructions\":\"";
+	static const char b[] = "\"}}\n\n" "event: response.completed\ndata: "
+	    "{\"type\":\"response.completed\",\"response\":{\"id\":\"r1\","
+	    "\"status\":\"completed\",\"usage\":{\"input_tokens\":9,"
+	    "\"output_tokens\":3},\"output\":[{\"type\":\"message\","
+	    "\"content\":[{\"type\":\"output_text\",\"text\":\"";
+	static const char c[] = "\"}]}]}}\n\n";
+	struct wl_stream s;
+	size_t len = 1500000;
+	char *text = malloc(len);
+
+	CU_ASSERT_FATAL(text != NULL);
+	memset(text, 'x', len);
+	api = WL_API_RESPONSES;
+	begin(&s, false);
+	api = WL_API_CHAT;
+	(void)feed(&s, a, sizeof(a) - 1, SIZE_MAX);
+	CU_ASSERT_EQUAL(feed(&s, text, len, 16384), WL_STREAM_MORE);
+	CU_ASSERT_EQUAL(out.len, 0);
+	CU_ASSERT(wl_stream_between(&s));
+	CU_ASSERT_EQUAL(feed(&s, b, sizeof(b) - 1, SIZE_MAX),
+	    WL_STREAM_MORE);
+	CU_ASSERT_EQUAL(out.len, sizeof(a) - 1 + len + 5);
+	CU_ASSERT(s.held.cap <= 2 * WL_STREAM_EVENT);
+	CU_ASSERT_EQUAL(s.sse.data.cap, 0);
+	CU_ASSERT_EQUAL(feed(&s, text, len, 16384), WL_STREAM_MORE);
+	CU_ASSERT_EQUAL(feed(&s, c, sizeof(c) - 1, SIZE_MAX),
+	    WL_STREAM_DONE);
+	CU_ASSERT_EQUAL(out.len, sizeof(a) - 1 + len + 5);
+	CU_ASSERT_EQUAL(last.len, sizeof(b) - 6 + len + sizeof(c) - 1);
+	CU_ASSERT_STRING_EQUAL(res.response_id, "r1");
+	CU_ASSERT_STRING_EQUAL(res.finish_reason, "completed");
+	CU_ASSERT_EQUAL(res.usage.input, 9);
+	CU_ASSERT_EQUAL(res.usage.output, 3);
+	end(&s);
+	free(text);
+}
+
 static void
 ends_early(void)
 {
@@ -485,6 +533,7 @@ main(void)
 		{ "usage, text, ids", figures },
 		{ "events leave whole", whole_events },
 		{ "a line of 1.5 MB", huge_line },
+		{ "responses of 1.5 MB", huge_response },
 		{ "streams that end early", ends_early },
 		{ "a client that has gone", client_gone },
 		{ "an error before any data", first_error },

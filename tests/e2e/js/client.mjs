@@ -108,6 +108,17 @@ const checks = {
 		assert.equal(answer.choices[0].message.tool_calls[0].function.name, "weather");
 	},
 
+	async responses() {
+		const answer = await ai.responses.create({ model: MODEL, input: "Say hello." });
+		assert.match(answer.output_text, /No model wrote this text/);
+		const stream = ai.responses.stream({ model: MODEL, input: "Say hello." });
+		let text = "";
+		stream.on("response.output_text.delta", (event) => { text += event.delta; });
+		const last = await stream.finalResponse();
+		assert.equal(text, answer.output_text);
+		assert.deepEqual([last.status, last.output_text], ["completed", text]);
+	},
+
 	async authenticationError() {
 		const wrong = client("lgw_proj_" + "0".repeat(38), 2);
 		const e = await fails(wrong.ai.chat.completions.create({ model: MODEL, messages }),
