@@ -16,6 +16,7 @@
 #include "lib/base/jw.h"
 #include "lib/base/num.h"
 #include "lib/base/str.h"
+#include "lib/base/utf8.h"
 #include "lib/core/auth.h"
 #include "lib/core/provider.h"
 #include "lib/core/usage.h"
@@ -24,6 +25,7 @@
 #include "lib/store/pg.h"
 
 #define CHANGES_MAX	((size_t)16 * 1024)
+#define NAME_MAX_CHARS	200
 #define EXPIRY_MAX_MS	((int64_t)3650 * 86400 * 1000)
 
 void
@@ -116,6 +118,34 @@ changes_end(struct changes *c, struct wl_arena *a, struct wl_err *e)
 	return s;
 }
 
+/* ---- names ------------------------------------------------------------- */
+
+/*
+ * 0 when NAME, which people read in lists, may be one; NULL: none is given.
+ */
+static int
+check_name(const char *name, struct wl_err *e)
+{
+	size_t i, n, len = name == NULL ? 0 : strlen(name), chars = 0;
+	unsigned char c;
+
+	if (name == NULL)
+		return 0;
+	for (i = 0; i < len; i += n, chars++) {
+		n = wl_utf8_seq(name + i, len - i);
+		c = (unsigned char)name[i];
+		/* controls of ASCII, and those of ISO 6429 behind it */
+		if (n == 0 || c < ' ' || c == 0x7f || (n == 2 && c == 0xc2 &&
+		    (unsigned char)name[i + 1] < 0xa0))
+			break;
+	}
+	if (i == len && chars <= NAME_MAX_CHARS && strspn(name, " ") < len)
+		return 0;
+	return wl_err_set(e, WL_E_INVALID_REQUEST, "a name is 1 to %d"
+	    " characters of UTF-8, not all of them blank, and no control"
+	    " characters", NAME_MAX_CHARS);
+}
+
 /* ---- projects and plans ------------------------------------------------ */
 
 static bool
@@ -132,6 +162,8 @@ wl_admin_project_create(struct wl_admin *ad, const char *id,
 	if (id != NULL && !good_id(id))
 		return wl_err_set(e, WL_E_INVALID_REQUEST, "a project's id is"
 		    " up to 32 lower-case letters and digits");
+	if (check_name(p->name, e) == -1)
+		return -1;
 	if (wl_db_admin_project_create(ad->a, ad->actor, id, p->name, p->plan,
 	    p->default_provider, row, e) != -1)
 		return 0;
@@ -157,6 +189,8 @@ wl_admin_project_set(struct wl_admin *ad, const char *id,
 	int64_t version;
 	int ret;
 
+	if (check_name(p->name, e) == -1)
+		return -1;
 	changes_begin(&c);
 	change_str(&c, "name", p->name);
 	change_str(&c, "plan_id", p->plan);
@@ -183,6 +217,8 @@ wl_admin_plan_set(struct wl_admin *ad, const char *id,
 	const char *json;
 	int i, ret;
 
+	if (check_name(p->name, e) == -1)
+		return -1;
 	changes_begin(&c);
 	change_str(&c, "name", p->name);
 	change_int(&c, "requests_per_minute", p->rpm);
@@ -315,7 +351,8 @@ wl_admin_provider_set(struct wl_admin *ad, const char *id,
 	const char *json, *url = NULL;
 	struct changes c;
 
-	if (check_provider(ad, id, p, &url, e) == -1)
+	if (check_name(p->name, e) == -1 ||
+	    check_provider(ad, id, p, &url, e) == -1)
 		return -1;
 	changes_begin(&c);
 	change_str(&c, "name", p->name);
@@ -401,7 +438,8 @@ wl_admin_key_create(struct wl_admin *ad, struct wl_db_new_key *k, bool test,
 	int64_t version;
 	int ret;
 
-	if (check_scopes(k->scopes, e) == -1)
+	if ((k->name[0] != '\0' && check_name(k->name, e) == -1) ||
+	    check_scopes(k->scopes, e) == -1)
 		return -1;
 	wl_key_make(test, key, prefix, k->hash);
 	if ((k->prefix = wl_arena_strdup(ad->a, prefix)) == NULL)

@@ -160,7 +160,13 @@ class Projects(Case):
     def test_refused(self) -> None:
         self.fails("project", "create", "x", "--plan", "nope", says='no plan "nope"')
         self.fails("project", "create", "x", "--id", "A b", says="lower-case")
-        self.fails("project", "create", "x" * 201, says="project_name_check")
+        for name in ("", "  ", "x" * 201, "a\x1b[31m", "a\x7f", "a\u0085"):
+            self.fails("project", "create", name, says="a name is 1 to 200 characters")
+        self.fails("project", "set", self.project(), "--name", " ", says="a name is")
+        self.fails("plan", "set", "free", "--name", "a\nb", says="a name is")
+        self.fails("key", "create", self.project(), "--name", "a\tb", says="a name is")
+        self.fails("provider", "set", "openai", "--name", "\u0080", says="a name is")
+        self.ok("project", "create", "\u00e9" * 200)
         p = self.project()
         self.fails("project", "create", "x", "--id", p, says="exists already")
         self.fails("project", "show", "nobody", says='no project "nobody"')
@@ -193,7 +199,8 @@ class Projects(Case):
     def test_terminals_are_safe(self) -> None:
         p = self.project()
         name = "a\x1b[31mred\nline"
-        self.ok("project", "set", p, "--name", name)
+        S.sql(f"UPDATE watchllm.project SET name = E'a\\x1b[31mred\\nline' WHERE id = '{p}'",
+              "postgres")
         self.assertNotIn("\x1b", self.ok("project", "show", p))
         self.assertIn("a?[31mred?line", self.ok("project", "list"))
         self.assertEqual(self.json("project", "show", p)["name"], name)
