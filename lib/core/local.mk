@@ -28,7 +28,9 @@ libwatchllm_a_SOURCES += \
 	lib/core/provider_openai_list.c \
 	lib/core/provider_openai_read.c \
 	lib/core/provider_openai_responses.c \
-	lib/core/redact.c lib/core/redact.h \
+	lib/core/redact.c lib/core/redact.h lib/core/redact_priv.h \
+	lib/core/redact_key.c \
+	lib/core/redact_number.c \
 	lib/core/redact_rules.c lib/core/redact_rules.h \
 	lib/core/rollup.c lib/core/rollup.h \
 	lib/core/stream.c lib/core/stream.h \
