@@ -120,6 +120,10 @@ static const struct wl_out_col cols[COL_MAX] = {
 	    "output_above_200k_usd_per_mtok", WL_OUT_NUM },
 	[COL_FIGURE + WL_PF_REASONING] = { "reasoning_usd_per_mtok",
 	    WL_OUT_NUM },
+	[COL_FIGURE + WL_PF_CACHE_READ_ABOVE_200K] = {
+	    "cache_read_above_200k_usd_per_mtok", WL_OUT_NUM },
+	[COL_FIGURE + WL_PF_CACHE_WRITE_ABOVE_200K] = {
+	    "cache_write_above_200k_usd_per_mtok", WL_OUT_NUM },
 	{ "max_input_tokens", WL_OUT_INT },
 	{ "max_output_tokens", WL_OUT_INT },
 	{ "source", WL_OUT_STR },

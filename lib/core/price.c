@@ -81,24 +81,28 @@ counted(int64_t tokens)
 	return tokens < 0 ? 0 : tokens;
 }
 
+static int64_t
+rate(bool is_long, int64_t plain, int64_t above)
+{
+	return is_long && above >= 0 ? above : plain;
+}
+
 int
 wl_price_at(const struct wl_db_price *p, const struct wl_usage *u,
     int64_t *nano)
 {
-	int64_t input = p->input, output = p->output;
+	bool is_long = counted(u->input) + counted(u->cache_read) +
+	    counted(u->cache_write) > LONG_INPUT;
+	int64_t input = rate(is_long, p->input, p->input_above_200k);
+	int64_t output = rate(is_long, p->output, p->output_above_200k);
 	struct wl_money m = { 0 };
 
-	if (counted(u->input) + counted(u->cache_read) +
-	    counted(u->cache_write) > LONG_INPUT) {
-		if (p->input_above_200k >= 0)
-			input = p->input_above_200k;
-		if (p->output_above_200k >= 0)
-			output = p->output_above_200k;
-	}
 	if (u->source == WL_U_NONE || (input < 0 && output < 0) ||
 	    !add(&m, u->input, input, -1) ||
-	    !add(&m, u->cache_read, p->cache_read, input) ||
-	    !add(&m, u->cache_write, p->cache_write, input) ||
+	    !add(&m, u->cache_read, rate(is_long, p->cache_read,
+	    p->cache_read_above_200k), input) ||
+	    !add(&m, u->cache_write, rate(is_long, p->cache_write,
+	    p->cache_write_above_200k), input) ||
 	    !add(&m, u->output, output, -1) ||
 	    !add(&m, u->reasoning, p->reasoning, output))
 		return 0;

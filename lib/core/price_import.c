@@ -376,7 +376,11 @@ static const struct {
 	enum wl_price_figure	 figure;
 } prices[] = {
 	{ "cache_creation_input_token_cost", WL_PF_CACHE_WRITE },
+	{ "cache_creation_input_token_cost_above_200k_tokens",
+	    WL_PF_CACHE_WRITE_ABOVE_200K },
 	{ "cache_read_input_token_cost", WL_PF_CACHE_READ },
+	{ "cache_read_input_token_cost_above_200k_tokens",
+	    WL_PF_CACHE_READ_ABOVE_200K },
 	{ "input_cost_per_token", WL_PF_INPUT },
 	{ "input_cost_per_token_above_200k_tokens", WL_PF_INPUT_ABOVE_200K },
 	{ "input_cost_per_token_batches", WL_PF_BATCH_INPUT },

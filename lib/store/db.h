@@ -98,6 +98,7 @@ struct wl_db_price {
 	int64_t		 effective_ms;
 	int64_t		 input, cache_read, cache_write, output, reasoning;
 	int64_t		 input_above_200k, output_above_200k;
+	int64_t		 cache_read_above_200k, cache_write_above_200k;
 	int64_t		 until_ms;	/* then look again; INT64_MAX: never */
 };
 int wl_db_price(struct wl_arena *a, const char *provider, const char *model,

@@ -29,6 +29,8 @@ static const char *const figures[] = {
 	[WL_PF_INPUT_ABOVE_200K] = "input_above_200k",
 	[WL_PF_OUTPUT_ABOVE_200K] = "output_above_200k",
 	[WL_PF_REASONING] = "reasoning",
+	[WL_PF_CACHE_READ_ABOVE_200K] = "cache_read_above_200k",
+	[WL_PF_CACHE_WRITE_ABOVE_200K] = "cache_write_above_200k",
 };
 static_assert(sizeof(figures) / sizeof(figures[0]) == WL_PRICE_FIGURE_MAX,
     "a name for every figure");
@@ -39,6 +41,7 @@ static_assert(sizeof(figures) / sizeof(figures[0]) == WL_PRICE_FIGURE_MAX,
 	t ".cache_write_nano, " t ".batch_input_nano, " \
 	t ".batch_output_nano, " t ".input_above_200k_nano, " \
 	t ".output_above_200k_nano, " t ".reasoning_nano, " \
+	t ".cache_read_above_200k_nano, " t ".cache_write_above_200k_nano, " \
 	t ".max_input_tokens, " t ".max_output_tokens"
 #define DATA \
 	"jsonb_to_recordset($1::jsonb) AS d (n integer, provider text," \
@@ -47,6 +50,8 @@ static_assert(sizeof(figures) / sizeof(figures[0]) == WL_PRICE_FIGURE_MAX,
 	" cache_write_nano bigint, batch_input_nano bigint," \
 	" batch_output_nano bigint, input_above_200k_nano bigint," \
 	" output_above_200k_nano bigint, reasoning_nano bigint," \
+	" cache_read_above_200k_nano bigint," \
+	" cache_write_above_200k_nano bigint," \
 	" max_input_tokens bigint, max_output_tokens bigint)"
 #define ROW \
 	"p.provider, p.model, p.mode, p.source," \
@@ -80,8 +85,8 @@ static const char sql_insert[] =
     "INSERT INTO watchllm.price (provider, model, effective_from, mode,"
     " source, input_nano, output_nano, cache_read_nano, cache_write_nano,"
     " batch_input_nano, batch_output_nano, input_above_200k_nano,"
-    " output_above_200k_nano, reasoning_nano, max_input_tokens,"
-    " max_output_tokens)"
+    " output_above_200k_nano, reasoning_nano, cache_read_above_200k_nano,"
+    " cache_write_above_200k_nano, max_input_tokens, max_output_tokens)"
     " SELECT d.provider, d.model, watchllm.from_ms(d.from_ms), d.mode,"
     " d.source, " FIGURES("d") " FROM " DATA;
 static const char sql_list[] =

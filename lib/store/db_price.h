@@ -12,12 +12,14 @@ struct wl_arena;
 struct wl_err;
 
 /*
- * The figures of a price, in the order of sql/seed/model_prices.csv.
+ * The figures of a price: those of sql/seed/model_prices.csv in its order, and
+ * others.
  */
 enum wl_price_figure {
 	WL_PF_INPUT, WL_PF_OUTPUT, WL_PF_CACHE_READ, WL_PF_CACHE_WRITE,
 	WL_PF_BATCH_INPUT, WL_PF_BATCH_OUTPUT, WL_PF_INPUT_ABOVE_200K,
-	WL_PF_OUTPUT_ABOVE_200K, WL_PF_REASONING, WL_PRICE_FIGURE_MAX
+	WL_PF_OUTPUT_ABOVE_200K, WL_PF_REASONING, WL_PF_CACHE_READ_ABOVE_200K,
+	WL_PF_CACHE_WRITE_ABOVE_200K, WL_PRICE_FIGURE_MAX
 };
 
 /*

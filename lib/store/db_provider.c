@@ -33,6 +33,7 @@ static const char sql_price[] =
     "SELECT a.provider, a.model, watchllm.to_ms(a.effective_from),"
     " a.input_nano, a.cache_read_nano, a.cache_write_nano, a.output_nano,"
     " a.reasoning_nano, a.input_above_200k_nano, a.output_above_200k_nano,"
+    " a.cache_read_above_200k_nano, a.cache_write_above_200k_nano,"
     " watchllm.to_ms(least(a.effective_to, (SELECT min(n.effective_from)"
     " FROM watchllm.price n WHERE n.provider = a.provider"
     " AND n.model IN ($2, watchllm.undated_model($2))"
@@ -199,7 +200,9 @@ wl_db_price(struct wl_arena *a, const char *provider, const char *model,
 	p->reasoning = wl_rows_int(r, 0, 7, -1);
 	p->input_above_200k = wl_rows_int(r, 0, 8, -1);
 	p->output_above_200k = wl_rows_int(r, 0, 9, -1);
-	p->until_ms = wl_rows_int(r, 0, 10, INT64_MAX);
+	p->cache_read_above_200k = wl_rows_int(r, 0, 10, -1);
+	p->cache_write_above_200k = wl_rows_int(r, 0, 11, -1);
+	p->until_ms = wl_rows_int(r, 0, 12, INT64_MAX);
 	return 1;
 }
 

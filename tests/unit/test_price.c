@@ -103,7 +103,7 @@ by_hand(void)
 		p = (struct wl_db_price){ "p", "m", 1, costs[i].input,
 		    costs[i].read, costs[i].write, costs[i].output,
 		    costs[i].reasoning, costs[i].in200, costs[i].out200,
-		    INT64_MAX };
+		    -1, -1, INT64_MAX };
 		u = (struct wl_usage){ costs[i].u_input, costs[i].u_read,
 		    costs[i].u_write, costs[i].u_output,
 		    costs[i].u_reasoning, WL_U_PROVIDER };
@@ -132,6 +132,25 @@ look_up(void *arg)
 	(*(int *)arg)++;
 }
 
+/*
+ * Of a long call, cached input has a price of its own, too.
+ */
+static void
+long_and_cached(void)
+{
+	struct wl_db_price p = { "p", "m", 1, 3000000000, 300000000,
+	    3750000000, 15000000000, -1, 6000000000, 22500000000, 600000000,
+	    7500000000, INT64_MAX };
+	struct wl_usage u = { 100, 200000, 10, 1, -1, WL_U_PROVIDER };
+	int64_t nano = -1;
+
+	CU_ASSERT_EQUAL(wl_price_at(&p, &u, &nano), 1);
+	CU_ASSERT_EQUAL(nano, 600000 + 120000000 + 75000 + 22500);
+	u.cache_read = 199890;
+	CU_ASSERT_EQUAL(wl_price_at(&p, &u, &nano), 1);
+	CU_ASSERT_EQUAL(nano, 300000 + 59967000 + 37500 + 15000);
+}
+
 static int
 remembered(void *arg)
 {
@@ -142,7 +161,8 @@ remembered(void *arg)
 	row = (struct wl_db_price){ .effective_ms = 1234, .input = 150000000,
 	    .cache_read = -1, .cache_write = -1, .output = 600000000,
 	    .reasoning = -1, .input_above_200k = -1,
-	    .output_above_200k = -1, .until_ms = INT64_MAX };
+	    .output_above_200k = -1, .cache_read_above_200k = -1,
+	    .cache_write_above_200k = -1, .until_ms = INT64_MAX };
 	found = 1;
 	/* many at once ask once */
 	for (i = 0; i < 20; i++)
@@ -214,6 +234,7 @@ main(void)
 {
 	static const struct wl_test tests[] = {
 		{ "costs by hand", by_hand },
+		{ "long calls with cached input", long_and_cached },
 		{ "prices are remembered", cache },
 		{ NULL, NULL }
 	};

@@ -69,9 +69,11 @@ price(const char *provider, const char *model)
 	return &none;
 }
 
-/* all figures of a price, in the order of the enum */
+/* the figures of a price, in the order of the enum, but for the last two */
 #define FIGURES(provider, model, ...) do { \
-	const int64_t want[WL_PRICE_FIGURE_MAX] = { __VA_ARGS__ }; \
+	const int64_t want[] = { __VA_ARGS__ }; \
+	CU_ASSERT_EQUAL(sizeof(want) / sizeof(want[0]), \
+	    WL_PF_CACHE_READ_ABOVE_200K); \
 	CU_ASSERT_EQUAL(memcmp(price(provider, model)->nano, want, \
 	    sizeof(want)), 0); \
 } while (0)
@@ -227,6 +229,12 @@ test_litellm(void)
 	FIGURES("anthropic", "claude-sonnet-4-20250514", 3000000000,
 	    15000000000, 300000000, 3750000000, -1, -1, 6000000000,
 	    22500000000, -1);
+	CU_ASSERT_EQUAL(price("anthropic", "claude-sonnet-4-20250514")->
+	    nano[WL_PF_CACHE_READ_ABOVE_200K], 600000000);
+	CU_ASSERT_EQUAL(price("anthropic", "claude-sonnet-4-20250514")->
+	    nano[WL_PF_CACHE_WRITE_ABOVE_200K], 7500000000);
+	CU_ASSERT_EQUAL(price("openai", "gpt-4o")->
+	    nano[WL_PF_CACHE_READ_ABOVE_200K], -1);
 	FIGURES("perplexity", "sonar-deep-research", 2000000000, 8000000000,
 	    -1, -1, -1, -1, -1, -1, 3000000000);
 	FIGURES("ollama", "llama3.1", 0, 0, -1, -1, -1, -1, -1, -1, -1);
