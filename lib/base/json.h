@@ -17,6 +17,7 @@
 struct wl_arena;
 
 #define WL_JSON_DEPTH	32		/* nesting */
+#define WL_JSON_DEPTH_MAX 64		/* that can be looked through */
 #define WL_JSON_TOKENS	50000		/* structural tokens of a document */
 #define WL_JSON_ITEMS	8		/* commas of arrays that count as one */
 
@@ -36,6 +37,12 @@ enum wl_json_fault {
  * would cut the name there, and read another member than the next reader.
  */
 enum wl_json_fault wl_json_scan(const char *p, size_t len, size_t max_tokens);
+
+/*
+ * The same with another depth, at most WL_JSON_DEPTH_MAX.
+ */
+enum wl_json_fault wl_json_scan_depth(const char *p, size_t len,
+    size_t max_tokens, int depth);
 
 /*
  * Scan, then parse.  The object belongs to arena A and goes with it; nobody

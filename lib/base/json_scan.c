@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-_Static_assert(WL_JSON_DEPTH <= 64, "a bit for each level");
+_Static_assert(WL_JSON_DEPTH_MAX <= 64, "a bit for each level");
 
 /*
  * A cursor over the document.
@@ -205,7 +205,7 @@ enum expect {
 struct scanner {
 	struct cursor	 c;
 	enum expect	 expect;
-	int		 depth;
+	int		 depth, max_depth;
 	uint64_t	 objects;	/* a bit per level: is it an object */
 	size_t		 tokens, items, max_tokens;
 };
@@ -221,7 +221,7 @@ open_level(struct scanner *s, bool object)
 {
 	uint64_t bit;
 
-	if (s->depth == WL_JSON_DEPTH)
+	if (s->depth == s->max_depth)
 		return WL_JSON_DEEP;
 	bit = 1ull << s->depth++;
 	s->objects = object ? s->objects | bit : s->objects & ~bit;
@@ -303,8 +303,15 @@ scalar(struct scanner *s)
 enum wl_json_fault
 wl_json_scan(const char *p, size_t len, size_t max_tokens)
 {
+	return wl_json_scan_depth(p, len, max_tokens, WL_JSON_DEPTH);
+}
+
+enum wl_json_fault
+wl_json_scan_depth(const char *p, size_t len, size_t max_tokens, int depth)
+{
 	struct scanner s = {
-		.c = { p, p + len, false }, .expect = VALUE, .max_tokens = max_tokens
+		.c = { p, p + len, false }, .expect = VALUE,
+		.max_depth = depth, .max_tokens = max_tokens
 	};
 	enum wl_json_fault fault;
 

@@ -12,11 +12,14 @@
 #include "lib/base/json.h"
 #include "lib/http/req.h"
 
+/* So long is no word of any language. */
+#define BLOB_MIN	((size_t)1024)
 /* Most bytes of the "user" field that are kept. */
 #define USER_MAX	((size_t)256)
 
 /* Members that decide where a body goes and how it comes back. */
-static const char *const deciding[] = { "model", "stream", "stream_options" };
+static const char *const deciding[] = { "background", "model", "stream",
+    "stream_options" };
 
 /*
  * The member of each API that carries the text.
@@ -185,14 +188,21 @@ struct measure {
 	int64_t	bytes, tokens;
 };
 
-/*
- * Text that is no text: images and sound are not billed by their letters.
- * Sound stands as {"input_audio": {"data": …}}, without the "data:".
- */
-static bool
-is_data_url(const char *p, size_t len)
+bool
+wl_is_data(const char *p, size_t len)
 {
-	return len > 5 && memcmp(p, "data:", 5) == 0;
+	static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	    "abcdefghijklmnopqrstuvwxyz0123456789+/-_=";
+	size_t i;
+
+	if (len > 5 && memcmp(p, "data:", 5) == 0)
+		return true;
+	if (len < BLOB_MIN)
+		return false;
+	for (i = 0; i < BLOB_MIN; i++)
+		if (memchr(base64, p[i], sizeof(base64) - 1) == NULL)
+			return false;
+	return true;
 }
 
 static void
@@ -204,7 +214,7 @@ measure(struct json_object *o, struct measure *m)
 	switch (json_object_get_type(o)) {
 	case json_type_string:
 		n = (size_t)json_object_get_string_len(o);
-		if (!is_data_url(json_object_get_string(o), n))
+		if (!wl_is_data(json_object_get_string(o), n))
 			m->bytes += (int64_t)n;
 		return;
 	case json_type_int:

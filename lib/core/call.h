@@ -28,6 +28,13 @@ enum wl_api {
 const char *wl_api_content(enum wl_api api);
 
 /*
+ * Whether a text is none but a picture, a sound or the like, which nobody
+ * bills by its letters: a "data:" URL, or long and without a character that
+ * base64 does not have.
+ */
+bool wl_is_data(const char *p, size_t len);
+
+/*
  * Most bytes of a model's name.
  */
 #define WL_MODEL_MAX	128

@@ -24,24 +24,36 @@ put_error(struct wl_jw *w, const struct wl_err *e)
 }
 
 /*
- * The response as far as it is known: clients build theirs from it.
+ * An event with the response as far as it is known: clients build theirs from
+ * it.
  */
 static void
-put_response(struct wl_jw *w, const struct wl_result *res,
-    const char *request_id)
+put_response(struct wl_buf *b, const struct wl_result *res, bool failed,
+    int64_t sequence, const char *request_id)
 {
+	const char *type = failed ? "response.failed" : "response.created";
+	struct wl_jw jw, *w = &jw;
+
+	wl_buf_printf(b, "event: %s\ndata: ", type);
+	wl_jw_init(w, b);
+	wl_jw_obj(w, NULL);
+	wl_jw_str(w, "type", type);
+	wl_jw_int(w, "sequence_number", sequence);
 	wl_jw_obj(w, "response");
 	wl_jw_str(w, "id", res->response_id[0] != '\0' ? res->response_id :
 	    request_id);
 	wl_jw_str(w, "object", "response");
 	wl_jw_int(w, "created_at", wl_clock_ms() / 1000);
-	wl_jw_str(w, "status", "failed");
-	wl_jw_obj(w, "error");
-	wl_jw_str(w, "code", res->refusal.len > 0 &&
-	    res->upstream_code[0] != '\0' ? res->upstream_code :
-	    wl_err_row(res->err.code)->word);
-	wl_jw_str(w, "message", res->err.msg);
-	wl_jw_end(w, '}');
+	wl_jw_str(w, "status", failed ? "failed" : "in_progress");
+	if (failed) {
+		wl_jw_obj(w, "error");
+		wl_jw_str(w, "code", res->refusal.len > 0 &&
+		    res->upstream_code[0] != '\0' ? res->upstream_code :
+		    wl_err_row(res->err.code)->word);
+		wl_jw_str(w, "message", res->err.msg);
+		wl_jw_end(w, '}');
+	} else
+		wl_jw_null(w, "error");
 	wl_jw_null(w, "incomplete_details");
 	wl_jw_str(w, "model", res->model_used[0] != '\0' ? res->model_used :
 	    res->model);
@@ -49,29 +61,39 @@ put_response(struct wl_jw *w, const struct wl_result *res,
 	wl_jw_end(w, ']');
 	wl_jw_null(w, "usage");
 	wl_jw_end(w, '}');
+	wl_jw_end(w, '}');
+	wl_buf_adds(b, "\n\n");
+}
+
+/*
+ * Clients refuse a stream that does not begin with a response.
+ */
+static void
+put_failed(struct wl_buf *b, const struct wl_result *res,
+    const char *request_id)
+{
+	int64_t sequence = res->sequence + 1;
+
+	if (res->chunks == 0)
+		put_response(b, res, false, sequence++, request_id);
+	put_response(b, res, true, sequence, request_id);
 }
 
 void
 wl_error_event(struct wl_buf *b, enum wl_api api, const struct wl_result *res,
     const char *request_id)
 {
-	bool responses = api == WL_API_RESPONSES;
 	struct wl_jw w;
 
-	if (responses)
-		wl_buf_adds(b, "event: response.failed\n");
+	if (api == WL_API_RESPONSES) {
+		put_failed(b, res, request_id);
+		return;
+	}
 	wl_buf_adds(b, "data: ");
 	wl_jw_init(&w, b);
-	if (responses) {
-		wl_jw_obj(&w, NULL);
-		wl_jw_str(&w, "type", "response.failed");
-		wl_jw_int(&w, "sequence_number", res->sequence + 1);
-		put_response(&w, res, request_id);
-		wl_jw_end(&w, '}');
-	} else if (res->refusal.len > 0) {
+	if (res->refusal.len > 0)
 		wl_buf_add(b, res->refusal.p, res->refusal.len);
-	} else {
+	else
 		put_error(&w, &res->err);
-	}
 	wl_buf_adds(b, "\n\n");
 }

@@ -11,8 +11,9 @@ struct wl_buf;
 /*
  * Append it as clients of API expect it: "data: {...}" with the object of
  * every error answer, what the provider said (RES->refusal) where it said
- * something; of the Responses API "response.failed", in which REQUEST_ID
- * stands for the id of a response that has none yet.
+ * something; of the Responses API "response.failed", behind "response.created"
+ * when no event was passed on, where REQUEST_ID stands for the id of a
+ * response that has none yet.
  */
 void wl_error_event(struct wl_buf *b, enum wl_api api,
     const struct wl_result *res, const char *request_id);

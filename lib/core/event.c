@@ -284,10 +284,11 @@ put_string(struct walk *k, const char *key, struct json_object *o)
 	size_t len = (size_t)json_object_get_string_len(o);
 	char note[96];
 
-	if (len > DATA_URL_MAX && memcmp(p, "data:", 5) == 0 &&
-	    (comma = memchr(p, ',', DATA_URL_MAX)) != NULL) {
-		snprintf(note, sizeof(note), "%.*s,[%zu bytes]",
-		    comma - p < 64 ? (int)(comma - p) : 64, p, len);
+	if (len > DATA_URL_MAX && wl_is_data(p, len)) {
+		/* all before the data, which tells what it is */
+		comma = memchr(p, ',', DATA_URL_MAX);
+		snprintf(note, sizeof(note), "%.*s[%zu bytes]", comma == NULL ?
+		    0 : comma - p < 64 ? (int)(comma - p) + 1 : 64, p, len);
 		wl_jw_str(&k->rec->w, key, note);
 		spend(k, strlen(note));
 		return;
@@ -375,7 +376,8 @@ put_value(struct walk *k, const char *key, struct json_object *o)
 
 /*
  * The prompt: text where it is one, else JSON as text.  Instructions that
- * stand beside it (Responses API) are a part of it.
+ * stand beside it (Responses API) are a part of it, in a quarter of the room
+ * at most.
  */
 static void
 put_input(struct record *rec, const struct wl_ask *ask, size_t max)
@@ -383,10 +385,13 @@ put_input(struct record *rec, const struct wl_ask *ask, size_t max)
 	const char *name = wl_api_content(ask->api);
 	struct json_object *o = NULL, *system = NULL;
 	struct record inner;
-	struct walk k = { &inner, max };
+	struct walk k = { &inner, max }, first = { &inner, max / 4 };
 	struct wl_buf b;
 
-	(void)json_object_object_get_ex(ask->json, name, &o);
+	if (!json_object_object_get_ex(ask->json, name, &o) &&
+	    ask->api == WL_API_RESPONSES)
+		/* one that the provider keeps, and what stands in it */
+		(void)json_object_object_get_ex(ask->json, "prompt", &o);
 	if (ask->api == WL_API_RESPONSES)
 		(void)json_object_object_get_ex(ask->json, "instructions",
 		    &system);
@@ -403,7 +408,8 @@ put_input(struct record *rec, const struct wl_ask *ask, size_t max)
 	wl_jw_init(&inner.w, &b);
 	if (system != NULL) {
 		wl_jw_obj(&inner.w, NULL);
-		put_value(&k, "instructions", system);
+		put_value(&first, "instructions", system);
+		spend(&k, max / 4 - first.left);
 		put_value(&k, name, o);
 		wl_jw_end(&inner.w, '}');
 	} else
@@ -480,7 +486,9 @@ status_of(const struct wl_result *res)
 		return "client_closed";
 	if (res->err.code == WL_E_UPSTREAM_TIMEOUT)
 		return "timeout";
-	return res->err.code == WL_OK ? "success" : "error";
+	/* a response says itself that it failed */
+	return res->err.code == WL_OK &&
+	    strcmp(res->finish_reason, "failed") != 0 ? "success" : "error";
 }
 
 static void

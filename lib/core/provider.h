@@ -49,7 +49,8 @@ struct wl_provider {
 	 * RES->err and the rest as error() does, one that tells of an error.
 	 */
 	int		(*answer)(struct wl_arena *a, const struct wl_ask *ask,
-			    struct wl_str body, struct wl_result *res);
+			    const struct wl_target *t, struct wl_str body,
+			    struct wl_result *res);
 	/*
 	 * The same for the data of one stream event.  A is scratch: it is
 	 * reset afterwards.  Waits for nothing, unless DATA is longer than

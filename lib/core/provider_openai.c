@@ -368,8 +368,8 @@ static_assert(sizeof(part_names) / sizeof(part_names[0]) == PART_MAX,
     "a name for every part");
 
 static int
-answer(struct wl_arena *a, const struct wl_ask *ask, struct wl_str body,
-    struct wl_result *res)
+answer(struct wl_arena *a, const struct wl_ask *ask,
+    const struct wl_target *t, struct wl_str body, struct wl_result *res)
 {
 	enum part main_part = ask->api == WL_API_EMBEDDINGS ? PART_DATA :
 	    PART_CHOICES;
@@ -377,7 +377,7 @@ answer(struct wl_arena *a, const struct wl_ask *ask, struct wl_str body,
 	struct json_object *o;
 
 	if (ask->api == WL_API_RESPONSES)
-		return wl_openai_response(a, body, res);
+		return wl_openai_response(a, t, body, res);
 	if (!wl_openai_outline(body, part_names, part, PART_MAX) ||
 	    part[main_part].p == NULL || part[main_part].p[0] != '[' ||
 	    wl_provider_error_tells(wl_openai_parse(a, part[PART_ERROR])))
@@ -423,10 +423,10 @@ chunk(struct wl_arena *a, const struct wl_ask *ask, const struct wl_target *t,
 	enum wl_json_fault fault;
 	bool usage;
 
-	if (wl_str_eq(wl_str_trim(data), "[DONE]"))
-		return WL_CHUNK_DONE;
 	if (ask->api == WL_API_RESPONSES)
 		return wl_openai_response_event(a, t, data, res);
+	if (wl_str_eq(wl_str_trim(data), "[DONE]"))
+		return WL_CHUNK_DONE;
 	o = wl_json_parse(a, data.p, data.len, &fault);
 	if (!json_object_is_type(o, json_type_object))
 		return fault == WL_JSON_BIG || fault == WL_JSON_DEEP ?

@@ -37,7 +37,8 @@ void wl_openai_text(struct wl_result *res, struct json_object *o,
 /*
  * The values of the N members NAMES of the object BODY, as text, into PARTS
  * (p NULL: absent): an answer may be millions of numbers that nobody here
- * wants parsed.  Whether BODY is JSON.  parse() and copy() read such a part;
+ * wants parsed.  Whether BODY is JSON, of up to WL_JSON_DEPTH_MAX levels: an
+ * answer repeats a request within it.  parse() and copy() read such a part;
  * of one that is absent or of another type, NULL and nothing.
  */
 bool wl_openai_outline(struct wl_str body, const char *const *names,
@@ -57,8 +58,8 @@ int wl_openai_listed(struct wl_arena *a, struct wl_str body,
 /*
  * The same of the Responses API.
  */
-int wl_openai_response(struct wl_arena *a, struct wl_str body,
-    struct wl_result *res);
+int wl_openai_response(struct wl_arena *a, const struct wl_target *t,
+    struct wl_str body, struct wl_result *res);
 enum wl_chunk wl_openai_response_event(struct wl_arena *a,
     const struct wl_target *t, struct wl_str data, struct wl_result *res);
 

@@ -143,8 +143,8 @@ draw(void *arg)
 	struct wl_str name, value;
 	size_t i, pos = 0;
 
-	ol->valid = wl_json_scan(ol->body.p, ol->body.len, SIZE_MAX) ==
-	    WL_JSON_OK;
+	ol->valid = wl_json_scan_depth(ol->body.p, ol->body.len, SIZE_MAX,
+	    WL_JSON_DEPTH_MAX) == WL_JSON_OK;
 	while (ol->valid && wl_json_next(ol->body.p, ol->body.len, &pos,
 	    &name, &value))
 		for (i = 0; i < ol->n; i++)

@@ -11,6 +11,7 @@
 
 #include "lib/base/json.h"
 #include "lib/base/num.h"
+#include "lib/core/model.h"
 #include "lib/core/provider_error.h"
 
 enum part {
@@ -109,31 +110,38 @@ take_output(struct wl_result *res, struct json_object *list)
 		take_item(res, json_object_array_get_idx(list, i), (int64_t)i);
 }
 
-/*
- * What the parts of a response say, but for its output.  It ends for the
- * reason of an incomplete one, else with its status.
- */
 static void
 take_parts(struct wl_arena *a, const struct wl_str *part,
     struct wl_result *res)
 {
-	struct json_object *o;
-
 	wl_openai_copy(a, part[PART_ID], res->response_id,
 	    sizeof(res->response_id));
 	wl_openai_copy(a, part[PART_MODEL], res->model_used,
 	    sizeof(res->model_used));
-	if ((o = wl_openai_parse(a, part[PART_USAGE])) != NULL)
-		wl_openai_usage(o, &res->usage);
 }
 
+/*
+ * What the end of a response says: usage, of which there is none before; that
+ * it ended for the reason of an incomplete one, else with its status.
+ */
 static void
 take_end(struct wl_arena *a, const struct wl_str *part, struct wl_result *res)
 {
+	struct json_object *usage = wl_openai_parse(a, part[PART_USAGE]);
+
+	if (usage != NULL)
+		wl_openai_usage(usage, &res->usage);
 	wl_openai_copy(a, part[PART_STATUS], res->finish_reason,
 	    sizeof(res->finish_reason));
 	wl_openai_member(wl_openai_parse(a, part[PART_INCOMPLETE]), "reason",
 	    res->finish_reason, sizeof(res->finish_reason));
+}
+
+static bool
+has_key(const struct wl_target *t, struct wl_str text)
+{
+	return t->key[0] != '\0' && memmem(text.p, text.len, t->key,
+	    strlen(t->key)) != NULL;
 }
 
 /*
@@ -149,9 +157,13 @@ take_error(struct wl_arena *a, const struct wl_target *t,
 		    res);
 }
 
+/*
+ * A response that failed is an answer, as it is OpenAI's: the client finds
+ * the reason in it.  Not one that gives the key away.
+ */
 int
-wl_openai_response(struct wl_arena *a, struct wl_str body,
-    struct wl_result *res)
+wl_openai_response(struct wl_arena *a, const struct wl_target *t,
+    struct wl_str body, struct wl_result *res)
 {
 	struct wl_str part[PART_MAX];
 	struct json_object *error;
@@ -159,15 +171,20 @@ wl_openai_response(struct wl_arena *a, struct wl_str body,
 	if (!wl_openai_outline(body, part_names, part, PART_MAX))
 		return -1;
 	error = wl_openai_parse(a, part[PART_ERROR]);
-	take_end(a, part, res);
-	if (wl_provider_error_tells(error) ||
-	    strcmp(res->finish_reason, "failed") == 0) {
-		take_error(a, NULL, error, res);
+	if (part[PART_OUTPUT].p == NULL || part[PART_OUTPUT].p[0] != '[') {
+		if (wl_provider_error_tells(error))
+			take_error(a, t, error, res);
 		return -1;
 	}
-	if (part[PART_OUTPUT].p == NULL || part[PART_OUTPUT].p[0] != '[')
-		return -1;
 	take_parts(a, part, res);
+	take_end(a, part, res);
+	if (wl_provider_error_tells(error)) {
+		take_error(a, t, error, res);
+		if (has_key(t, part[PART_ERROR]))
+			return -1;
+		memset(&res->err, 0, sizeof(res->err));
+		res->refusal = (struct wl_str){ NULL, 0 };
+	}
 	take_output(res, wl_openai_parse(a, part[PART_OUTPUT]));
 	wl_result_end(res);
 	return 0;
@@ -176,30 +193,36 @@ wl_openai_response(struct wl_arena *a, struct wl_str body,
 /* ---- streams ---- */
 
 /*
- * A piece of what is generated.  The events that repeat the whole of a text
+ * An item is complete.  Of a call it is kept now, for several may be on their
+ * way at once; else what it says was said before, if there were any pieces.
+ */
+static void
+item_done(struct wl_result *res, struct json_object *o)
+{
+	struct json_object *item = wl_json_obj(o, "item");
+	int64_t index = 0, bytes = res->output_bytes;
+
+	(void)wl_json_int(o, "output_index", &index);
+	if (!is_type(item, "message") || res->text.len == 0)
+		take_item(res, item, index);
+	if (bytes > 0)
+		res->output_bytes = bytes;
+}
+
+/*
+ * A piece of what is generated.  Other events that repeat the whole of a text
  * (".done") add nothing.
  */
 static void
 take_delta(struct wl_result *res, struct json_object *o)
 {
-	int64_t index = 0;
-
-	(void)wl_json_int(o, "output_index", &index);
-	if (is_type(o, "response.output_item.added")) {
-		(void)begin_tool(res, wl_json_obj(o, "item"), index);
-	} else if (is_type(o, "response.output_text.delta") ||
-	    is_type(o, "response.refusal.delta")) {
+	if (is_type(o, "response.output_item.done"))
+		item_done(res, o);
+	else if (is_type(o, "response.output_text.delta") ||
+	    is_type(o, "response.refusal.delta"))
 		wl_openai_text(res, o, "delta", true);
-	} else if (is_type(o, "response.function_call_arguments.delta") ||
-	    is_type(o, "response.custom_tool_call_input.delta")) {
-		/* pieces of a call that is not being gathered are counted */
-		if (res->tool == index)
-			take_arguments(res, o, "delta");
-		else
-			wl_openai_text(res, o, "delta", false);
-	} else {
+	else if (!is_type(o, "response.audio.delta"))
 		wl_openai_text(res, o, "delta", false);
-	}
 }
 
 static enum wl_chunk
@@ -213,12 +236,30 @@ read_piece(struct wl_arena *a, const struct wl_target *t, struct wl_str data,
 	if (!json_object_is_type(o, json_type_object))
 		return fault == WL_JSON_BIG || fault == WL_JSON_DEEP ?
 		    WL_CHUNK_DATA : WL_CHUNK_INVALID;
-	if (is_type(o, "error") || wl_provider_error_is(o)) {
+	if (is_type(o, "error") || (!wl_json_has(o, "type") &&
+	    wl_provider_error_is(o))) {
 		take_error(a, t, o, res);
 		return WL_CHUNK_ERROR;
 	}
 	take_delta(res, o);
 	return WL_CHUNK_DATA;
+}
+
+/*
+ * Whether the response is over: hosts have other names for the event, too.
+ */
+static bool
+is_over(const char *type, const char *status)
+{
+	static const char *const types[] = { "response.cancelled",
+	    "response.completed", "response.done", "response.incomplete" };
+	size_t i;
+
+	for (i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (strcmp(type, types[i]) == 0 ||
+		    strcmp(status, types[i] + sizeof("response.") - 1) == 0)
+			return true;
+	return false;
 }
 
 /*
@@ -230,15 +271,20 @@ read_whole(struct wl_arena *a, const struct wl_target *t, const char *type,
     struct wl_str response, struct wl_result *res)
 {
 	struct wl_str part[PART_MAX];
+	struct json_object *error;
+	char status[16] = "";
 
 	(void)wl_openai_outline(response, part_names, part, PART_MAX);
 	take_parts(a, part, res);
-	if (strcmp(type, "response.failed") == 0) {
-		take_error(a, t, wl_openai_parse(a, part[PART_ERROR]), res);
+	wl_openai_copy(a, part[PART_STATUS], status, sizeof(status));
+	error = wl_openai_parse(a, part[PART_ERROR]);
+	if (strcmp(type, "response.failed") == 0 ||
+	    wl_provider_error_tells(error)) {
+		take_end(a, part, res);
+		take_error(a, t, error, res);
 		return WL_CHUNK_ERROR;
 	}
-	if (strcmp(type, "response.completed") != 0 &&
-	    strcmp(type, "response.incomplete") != 0)
+	if (!is_over(type, status))
 		return WL_CHUNK_DATA;
 	take_end(a, part, res);
 	return WL_CHUNK_DONE;
@@ -258,6 +304,9 @@ wl_openai_response_event(struct wl_arena *a, const struct wl_target *t,
 	enum wl_chunk chunk;
 	int64_t n;
 
+	/* such an end is none: the response must have been there */
+	if (wl_str_eq(wl_str_trim(data), "[DONE]"))
+		return WL_CHUNK_INVALID;
 	(void)wl_openai_outline(data, names, part, MAX);
 	wl_openai_copy(a, part[TYPE], type, sizeof(type));
 	if (part[RESPONSE].p == NULL || part[RESPONSE].p[0] != '{')

@@ -7,11 +7,14 @@
 #include "config.h"
 #include "lib/core/stream.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/base/arena.h"
 #include "lib/core/model.h"
 
+/* Where an event tells its type, at the latest. */
+#define SKIM_LOOK	((size_t)256)
 /* Memory of the parse of one event: text and json-c's own. */
 #define SCRATCH		((size_t)4 * 1024 * 1024)
 
@@ -283,13 +286,33 @@ feed_over(struct wl_stream *s, const char *p, size_t len)
 }
 
 /*
+ * An event begins to pass that is too long to be read.  One that ends the
+ * stream says so before all else.
+ */
+static void
+skim(struct wl_stream *s)
+{
+	static const char *const reasons[] = { "completed", "incomplete" };
+	char mark[40];
+	size_t i, n = s->held.len < SKIM_LOOK ? s->held.len : SKIM_LOOK;
+
+	s->skimming = s->data_out = true;
+	for (i = 0; s->ask->api == WL_API_RESPONSES && i < 2; i++) {
+		snprintf(mark, sizeof(mark), "\"response.%s\"", reasons[i]);
+		if (n > 0 && memmem(s->held.p, n, mark, strlen(mark)) != NULL)
+			(void)wl_strlcpy(s->res->finish_reason, reasons[i],
+			    sizeof(s->res->finish_reason));
+	}
+}
+
+/*
  * The input is used up within a unit.
  */
 static void
 end_piece(struct wl_stream *s, struct piece *in)
 {
 	if (s->held.len + (size_t)(in->end - in->unit) > s->longest) {
-		s->skimming = s->data_out = true;
+		skim(s);
 		in->unit = in->end;
 	}
 	if (s->skimming) {

@@ -310,7 +310,7 @@ whole_answer(struct run *r)
 		return end;
 	if (wl_xfer_error(r->x, &res->err) == -1)
 		return broken(r);
-	if (r->t->wire->answer(r->a, r->ask, body, res) == -1) {
+	if (r->t->wire->answer(r->a, r->ask, r->t, body, res) == -1) {
 		if (res->err.code != WL_OK) {
 			wl_err_detail(&res->err, "%s: an error in the answer",
 			    r->t->provider);
@@ -416,7 +416,9 @@ stream_ended(struct run *r, struct wl_stream *s)
 	    wl_xfer_error(r->x, &r->res->err) == -1)
 		return broken(r);
 	r->res->err = none;
-	return finish_stream(r, WL_STR("data: [DONE]\n\n"));
+	/* the end of a response is one that was too long to be held */
+	return finish_stream(r, r->ask->api == WL_API_RESPONSES ? WL_STR("") :
+	    WL_STR("data: [DONE]\n\n"));
 }
 
 /*

@@ -21,6 +21,7 @@ TOOLS = [{"type": "function", "name": "weather", "description": "The weather of 
 
 class Case(GateCase):
     conf = {"first_byte_timeout": "2s", "between_bytes_timeout": "2s", "heartbeat": "1s",
+            "stream_commit_after": "1s",
             "auth_failures_per_minute": "100000", "bad_requests_per_minute": "100000"}
 
     @classmethod
@@ -140,6 +141,16 @@ class Recorded(Case):
         self.check(self.row(), status="success", usage_source="provider",
                    output_tokens=last["response"]["usage"]["output_tokens"])
 
+    def test_long_instructions(self):
+        """They leave room for what was asked."""
+        self.raw("the question", instructions="I " * 100000)
+        self.row()
+        got = self.gate.stores.sql("SELECT input FROM watchllm.event_payload"
+                                   f" WHERE project_id = '{self.project}'", "postgres")
+        prompt = json.loads(got[0][0])
+        self.assertEqual(prompt["input"], "the question")
+        self.assertTrue(10000 < len(prompt["instructions"]) < 20000)
+
     def test_tool(self):
         answer = self.ai.responses.create(
             model=MODEL, input="Say hello. [[tool_calls=1]]", tools=TOOLS)
@@ -192,6 +203,14 @@ class Failures(Case):
         response = self.last("fault=error_in_stream")
         self.assertEqual(response["error"]["code"], "server_error")
         self.check(self.row(), status="error", error_code="upstream_error")
+
+    def test_first_event(self):
+        """The client's own reader wants a response before it fails."""
+        with self.ai.responses.stream(
+                model=MODEL, input="Say hello. [[status=500 latency=1500]]") as stream:
+            events = list(stream)
+        self.assertEqual([e.type for e in events], ["response.created", "response.failed"])
+        self.assertEqual(events[1].response.error.code, "upstream_error")
 
     def test_before(self):
         """Nothing was answered, so nothing is paid."""

@@ -79,6 +79,28 @@ other_apis(void)
 }
 
 /*
+ * A picture that was made, and is sent back without a "data:" before it.
+ */
+static void
+blobs(void)
+{
+	char body[5000], text[3000];
+
+	memset(text, 'A', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	CU_ASSERT(wl_is_data(text, 1024));
+	CU_ASSERT(!wl_is_data(text, 1023));
+	CU_ASSERT(wl_is_data("data:image/png;base64,", 22));
+	snprintf(body, sizeof(body),
+	    "{\"model\":\"m\",\"input\":[{\"result\":\"%s\"}]}", text);
+	ask_for(WL_API_RESPONSES, body);
+	CU_ASSERT_EQUAL(ask.input_estimate, 0);
+	text[1000] = ' ';
+	CU_ASSERT(!wl_is_data(text, sizeof(text) - 1));
+	CU_ASSERT(wl_is_data(text + 1001, 1024));
+}
+
+/*
  * Pictures are not text; tools are.
  */
 static void
@@ -359,6 +381,7 @@ main(void)
 		{ "a chat", chat },
 		{ "completions and embeddings", other_apis },
 		{ "estimates", estimates },
+		{ "data without a mark", blobs },
 		{ "what the scan refuses", refused },
 		{ "media types", media_types },
 		{ "many tokens", many_tokens },

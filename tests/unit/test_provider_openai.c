@@ -239,7 +239,7 @@ usage(void)
 		body = wl_str_of(wl_arena_printf(arena,
 		    "{\"choices\":[],\"usage\":%s}", u->json));
 		if (i % 2 == 0)
-			CU_ASSERT_EQUAL(wl_provider_openai.answer(arena, &ask,
+			CU_ASSERT_EQUAL(wl_provider_openai.answer(arena, &ask, &target,
 			    body, &res[i]), 0)
 		else
 			CU_ASSERT_EQUAL(wl_provider_openai.chunk(arena, &ask, NULL,
@@ -262,7 +262,7 @@ answers(void)
 	reset();
 	send(WL_API_CHAT, "{\"model\":\"m\"}");
 	CU_ASSERT_EQUAL(wl_result_init(&res, arena, 100), 0);
-	CU_ASSERT_EQUAL(wl_provider_openai.answer(arena, &ask, WL_STR(
+	CU_ASSERT_EQUAL(wl_provider_openai.answer(arena, &ask, &target, WL_STR(
 	    "{\"id\":\"chatcmpl-1\",\"model\":\"m-2\",\"error\":null,"
 	    "\"choices\":[{\"index\":1,\"message\":{\"content\":\"no\"},"
 	    "\"finish_reason\":\"length\"},{\"index\":0,\"message\":"
@@ -276,7 +276,7 @@ answers(void)
 	CU_ASSERT_EQUAL(res.usage.source, WL_U_NONE);
 
 	CU_ASSERT_EQUAL(wl_result_init(&tools, arena, 1000), 0);
-	CU_ASSERT_EQUAL(wl_provider_openai.answer(arena, &ask, WL_STR(
+	CU_ASSERT_EQUAL(wl_provider_openai.answer(arena, &ask, &target, WL_STR(
 	    "{\"choices\":[{\"message\":{\"content\":null,\"tool_calls\":["
 	    "{\"id\":\"c1\",\"type\":\"function\",\"function\":{\"name\":"
 	    "\"f\",\"arguments\":\"{}\"}},{\"id\":\"c2\",\"function\":"
@@ -286,7 +286,7 @@ answers(void)
 	    "\"name\":\"g\",\"arguments\":\"[1]\"}");
 
 	CU_ASSERT_EQUAL(wl_result_init(&parts, arena, 100), 0);
-	CU_ASSERT_EQUAL(wl_provider_openai.answer(arena, &ask, WL_STR(
+	CU_ASSERT_EQUAL(wl_provider_openai.answer(arena, &ask, &target, WL_STR(
 	    "{\"choices\":[{\"message\":{\"content\":[{\"type\":\"text\","
 	    "\"text\":\"a\"},{\"type\":\"text\",\"text\":\"b\"}],"
 	    "\"reasoning_content\":\"12345\"}}]}"), &parts), 0);
@@ -295,13 +295,13 @@ answers(void)
 
 	send(WL_API_COMPLETIONS, "{\"model\":\"m\",\"prompt\":\"x\"}");
 	CU_ASSERT_EQUAL(wl_result_init(&text, arena, 100), 0);
-	CU_ASSERT_EQUAL(wl_provider_openai.answer(arena, &ask, WL_STR(
+	CU_ASSERT_EQUAL(wl_provider_openai.answer(arena, &ask, &target, WL_STR(
 	    "{\"choices\":[{\"text\":\"once\"}]}"), &text), 0);
 	CU_ASSERT_STRING_EQUAL(text.text.p, "once");
 
 	send(WL_API_EMBEDDINGS, "{\"model\":\"m\",\"input\":\"x\"}");
 	CU_ASSERT_EQUAL(wl_result_init(&vectors, arena, 100), 0);
-	CU_ASSERT_EQUAL(wl_provider_openai.answer(arena, &ask, WL_STR(
+	CU_ASSERT_EQUAL(wl_provider_openai.answer(arena, &ask, &target, WL_STR(
 	    "{\"data\":[{\"embedding\":[0.1,0.2]}],\"usage\":"
 	    "{\"prompt_tokens\":4,\"total_tokens\":4}}"), &vectors), 0);
 	CU_ASSERT_EQUAL(vectors.usage.input, 4);
@@ -324,7 +324,7 @@ large_answer(void)
 	for (i = 0; i < 400000; i++)
 		wl_buf_printf(&b, ",0.%d", i);
 	wl_buf_adds(&b, "],\"model\":\"e\",\"usage\":{\"prompt_tokens\":3}}");
-	CU_ASSERT_EQUAL(wl_provider_openai.answer(arena, &ask,
+	CU_ASSERT_EQUAL(wl_provider_openai.answer(arena, &ask, &target,
 	    (struct wl_str){ b.p, b.len }, &res), 0);
 	CU_ASSERT_EQUAL(res.usage.input, 3);
 	CU_ASSERT_STRING_EQUAL(res.model_used, "e");
@@ -350,7 +350,7 @@ probabilities(void)
 		wl_buf_adds(&b, ",{\"token\":\"a\",\"logprob\":-1.5}");
 	wl_buf_adds(&b, "]},\"message\":{\"content\":\"Hello\"},"
 	    "\"finish_reason\":\"stop\"},{}]}");
-	CU_ASSERT_EQUAL(wl_provider_openai.answer(arena, &ask,
+	CU_ASSERT_EQUAL(wl_provider_openai.answer(arena, &ask, &target,
 	    (struct wl_str){ b.p, b.len }, &res), 0);
 	CU_ASSERT_STRING_EQUAL(res.text.p, "Hello");
 	CU_ASSERT_STRING_EQUAL(res.finish_reason, "stop");
@@ -376,7 +376,7 @@ no_answers(void)
 	send(WL_API_CHAT, "{\"model\":\"m\"}");
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		CU_ASSERT_EQUAL(wl_result_init(&res[i], arena, 100), 0);
-		CU_ASSERT_EQUAL(wl_provider_openai.answer(arena, &ask,
+		CU_ASSERT_EQUAL(wl_provider_openai.answer(arena, &ask, &target,
 		    wl_str_of(rows[i]), &res[i]), -1);
 	}
 }

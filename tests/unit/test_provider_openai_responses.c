@@ -129,7 +129,7 @@ answer(const char *body)
 {
 	reset();
 	read_ask("{\"model\":\"m\",\"input\":\"x\"}");
-	return wl_provider_openai.answer(arena, &ask, wl_str_of(body), &res);
+	return wl_provider_openai.answer(arena, &ask, &target, wl_str_of(body), &res);
 }
 
 static void
@@ -173,21 +173,30 @@ no_answers(void)
 }
 
 /*
- * It has the status 200, and tells of a failure.
+ * It has the status 200, and tells of a failure: it passes, unless it has the
+ * key in it, or is no response.
  */
 static void
 failed_answer(void)
 {
 	CU_ASSERT_EQUAL(answer(HEAD "\"status\":\"failed\",\"error\":{\"code\":"
-	    "\"server_error\",\"message\":\"broke, sk-abcdefghijklmnop1234\"},"
-	    "\"model\":\"m\",\"output\":[],\"usage\":null}"), -1);
-	CU_ASSERT_EQUAL(res.err.code, WL_E_UPSTREAM);
+	    "\"server_error\",\"message\":\"broke\"},\"model\":\"m\","
+	    "\"output\":[]" TAIL), 0);
+	CU_ASSERT_EQUAL(res.err.code, WL_OK);
+	CU_ASSERT_EQUAL(res.refusal.len, 0);
+	CU_ASSERT_STRING_EQUAL(res.finish_reason, "failed");
 	CU_ASSERT_STRING_EQUAL(res.upstream_code, "server_error");
-	CU_ASSERT_PTR_NOT_NULL(strstr(res.err.msg, "broke"));
-	CU_ASSERT_PTR_NULL(strstr(res.err.msg, "sk-abc"));
-	CU_ASSERT_EQUAL(answer(HEAD "\"status\":\"failed\",\"error\":null,"
-	    "\"output\":[]}"), -1);
+	CU_ASSERT_EQUAL(res.usage.output, 80);
+	CU_ASSERT_EQUAL(answer(HEAD "\"status\":\"failed\",\"error\":{\"code\":"
+	    "\"server_error\",\"message\":\"broke, sk-secret-0123456789\"},"
+	    "\"model\":\"m\",\"output\":[]" TAIL), -1);
 	CU_ASSERT_EQUAL(res.err.code, WL_E_UPSTREAM);
+	CU_ASSERT_PTR_NOT_NULL(strstr(res.err.msg, "broke"));
+	CU_ASSERT_PTR_NULL(strstr(res.err.msg, "sk-secret"));
+	CU_ASSERT_EQUAL(answer("{\"error\":{\"code\":\"invalid_api_key\","
+	    "\"message\":\"wrong: sk-secret-0123456789\"}}"), -1);
+	CU_ASSERT_EQUAL(res.err.code, WL_E_UPSTREAM);
+	CU_ASSERT_PTR_NULL(strstr(res.err.msg, "sk-secret"));
 }
 
 static enum wl_chunk
@@ -224,7 +233,13 @@ stream(void)
 		    "\"output_index\":7,\"delta\":\"lost\"}",
 		"{\"type\":\"response.output_item.done\",\"output_index\":1,"
 		    "\"sequence_number\":9,\"item\":{\"type\":"
-		    "\"function_call\",\"name\":\"f\",\"arguments\":\"{}\"}}",
+		    "\"function_call\",\"call_id\":\"call_1\",\"name\":\"f\","
+		    "\"arguments\":\"{\\\"x\\\":1}\"}}",
+		"{\"type\":\"response.output_item.done\",\"output_index\":0,"
+		    "\"item\":{\"type\":\"message\",\"content\":[{\"type\":"
+		    "\"output_text\",\"text\":\"Hi no\"}]}}",
+		"{\"type\":\"response.mcp_call.failed\",\"error\":{\"message\":"
+		    "\"of a tool\"}}",
 		"{\"type\":\"response.not.yet.known\",\"x\":[1]}",
 		"{}",
 	};
@@ -244,7 +259,7 @@ stream(void)
 	CU_ASSERT_STRING_EQUAL(res.text.p, "Hi no");
 	CU_ASSERT_STRING_EQUAL(res.tools.p, "{\"index\":1,\"id\":\"call_1\","
 	    "\"name\":\"f\",\"arguments\":\"{\\\"x\\\":1}\"}");
-	CU_ASSERT_EQUAL(res.output_bytes, 3 + 2 + 2 + 1 + 3 + 4 + 4);
+	CU_ASSERT_EQUAL(res.output_bytes, 3 + 2 + 2 + 3 + 4 + 4);
 	CU_ASSERT_STRING_EQUAL(res.response_id, "resp_1");
 	CU_ASSERT_STRING_EQUAL(res.model_used, "m-2025");
 	CU_ASSERT_STRING_EQUAL(res.finish_reason, "completed");
@@ -254,8 +269,50 @@ stream(void)
 	    "{\"status\":\"incomplete\",\"incomplete_details\":{\"reason\":"
 	    "\"content_filter\"}}}"), WL_CHUNK_DONE);
 	CU_ASSERT_STRING_EQUAL(res.finish_reason, "content_filter");
-	CU_ASSERT_EQUAL(event("[DONE]"), WL_CHUNK_DONE);
+	CU_ASSERT_EQUAL(event("[DONE]"), WL_CHUNK_INVALID);
 	CU_ASSERT_EQUAL(event("{"), WL_CHUNK_INVALID);
+}
+
+/*
+ * What other hosts send: no pieces, other names, zeros before the end, deep
+ * schemas sent back.
+ */
+static void
+other_hosts(void)
+{
+	char deep[400], open[41], close[41];
+
+	reset();
+	read_ask("{\"model\":\"m\",\"input\":\"x\",\"stream\":true}");
+	CU_ASSERT_EQUAL(event("{\"type\":\"response.created\",\"response\":{"
+	    "\"status\":\"in_progress\",\"usage\":{\"input_tokens\":0,"
+	    "\"output_tokens\":0,\"total_tokens\":0}}}"), WL_CHUNK_DATA);
+	CU_ASSERT_EQUAL(res.usage.source, WL_U_NONE);
+	CU_ASSERT_EQUAL(event("{\"type\":\"response.output_item.done\",\"item\":"
+	    "{\"type\":\"message\",\"content\":[{\"type\":\"output_text\","
+	    "\"text\":\"Hi\"}]}}"), WL_CHUNK_DATA);
+	CU_ASSERT_STRING_EQUAL(res.text.p, "Hi");
+	CU_ASSERT_EQUAL(res.output_bytes, 2);
+	CU_ASSERT_EQUAL(event("{\"type\":\"response.done\",\"response\":{"
+	    "\"usage\":{\"input_tokens\":1,\"output_tokens\":2}}}"),
+	    WL_CHUNK_DONE);
+	CU_ASSERT_EQUAL(res.usage.output, 2);
+	CU_ASSERT_EQUAL(event("{\"type\":\"response.x\",\"response\":{"
+	    "\"status\":\"cancelled\"}}"), WL_CHUNK_DONE);
+	CU_ASSERT_STRING_EQUAL(res.finish_reason, "cancelled");
+	CU_ASSERT_EQUAL(event("{\"error\":{\"message\":\"x\"}}"),
+	    WL_CHUNK_ERROR);
+	CU_ASSERT_EQUAL(event("{\"type\":\"response.completed\",\"response\":{"
+	    "\"status\":\"completed\",\"error\":{\"message\":\"x\"}}}"),
+	    WL_CHUNK_ERROR);
+	memset(open, '[', sizeof(open));
+	memset(close, ']', sizeof(close));
+	snprintf(deep, sizeof(deep), "{\"type\":\"response.completed\","
+	    "\"response\":{\"status\":\"completed\",\"tools\":%.40s%.40s,"
+	    "\"usage\":{\"input_tokens\":1,\"output_tokens\":7}}}", open,
+	    close);
+	CU_ASSERT_EQUAL(event(deep), WL_CHUNK_DONE);
+	CU_ASSERT_EQUAL(res.usage.output, 7);
 }
 
 /*
@@ -286,6 +343,7 @@ failures(void)
 		reset();
 		read_ask("{\"model\":\"m\",\"input\":\"x\",\"stream\":true}");
 		res.sequence = 2;
+		res.chunks = 3;
 		CU_ASSERT_EQUAL(event(rows[i]), WL_CHUNK_ERROR);
 		CU_ASSERT_EQUAL(res.err.code, WL_E_UPSTREAM);
 		CU_ASSERT_STRING_EQUAL(res.upstream_code, "server_error");
@@ -321,7 +379,10 @@ own_errors(void)
 	wl_err_set(&res.err, WL_E_UPSTREAM_TIMEOUT, "Too slow.");
 	wl_buf_init(&b, 0);
 	wl_error_event(&b, WL_API_RESPONSES, &res, "req-1");
-	CU_ASSERT_PTR_NOT_NULL(strstr(b.p, "\"sequence_number\":0,"));
+	CU_ASSERT_EQUAL(strncmp(b.p, "event: response.created\ndata: {"
+	    "\"type\":\"response.created\",\"sequence_number\":0,", 69), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(b.p, "}}\n\nevent: response.failed\n"
+	    "data: {\"type\":\"response.failed\",\"sequence_number\":1,"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(b.p, "\"error\":{\"code\":"
 	    "\"upstream_timeout\",\"message\":\"Too slow.\"}"));
 	wl_buf_reset(&b);
@@ -346,6 +407,7 @@ main(void)
 		{ "what is none", no_answers },
 		{ "an answer that tells of a failure", failed_answer },
 		{ "a stream", stream },
+		{ "streams of other hosts", other_hosts },
 		{ "a stream that tells of a failure", failures },
 		{ "errors of the gate", own_errors },
 		{ NULL, NULL }

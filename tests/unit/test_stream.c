@@ -409,6 +409,36 @@ huge_response(void)
 	free(text);
 }
 
+/*
+ * One that is too long even for that passes as it comes; that it is the end
+ * is known.
+ */
+static void
+endless_response(void)
+{
+	static const char a[] = "event: response.completed\ndata: {\"type\":"
+	    "\"response.completed\",\"response\":{\"output\":\"";
+	struct wl_stream s;
+	size_t len = 65536, i;
+	char *text = malloc(len);
+
+	CU_ASSERT_FATAL(text != NULL);
+	memset(text, 'x', len);
+	api = WL_API_RESPONSES;
+	begin(&s, false);
+	api = WL_API_CHAT;
+	(void)feed(&s, a, sizeof(a) - 1, SIZE_MAX);
+	for (i = 0; i <= WL_STREAM_RESPONSE; i += len)
+		CU_ASSERT_EQUAL(wl_stream_feed(&s, text, len),
+		    WL_STREAM_MORE);
+	CU_ASSERT_EQUAL(feed(&s, "\"}}\n\n", 5, SIZE_MAX), WL_STREAM_MORE);
+	CU_ASSERT_EQUAL(out.len, sizeof(a) - 1 + i + 5);
+	CU_ASSERT_STRING_EQUAL(res.finish_reason, "completed");
+	CU_ASSERT(wl_stream_between(&s));
+	end(&s);
+	free(text);
+}
+
 static void
 ends_early(void)
 {
@@ -534,6 +564,7 @@ main(void)
 		{ "events leave whole", whole_events },
 		{ "a line of 1.5 MB", huge_line },
 		{ "responses of 1.5 MB", huge_response },
+		{ "responses of 16 MB", endless_response },
 		{ "streams that end early", ends_early },
 		{ "a client that has gone", client_gone },
 		{ "an error before any data", first_error },
