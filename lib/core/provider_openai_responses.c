@@ -137,11 +137,18 @@ take_end(struct wl_arena *a, const struct wl_str *part, struct wl_result *res)
 	    res->finish_reason, sizeof(res->finish_reason));
 }
 
+/*
+ * Whether the key stands in O, however it was written there.
+ */
 static bool
-has_key(const struct wl_target *t, struct wl_str text)
+has_key(const struct wl_target *t, struct json_object *o)
 {
-	return t->key[0] != '\0' && memmem(text.p, text.len, t->key,
-	    strlen(t->key)) != NULL;
+	size_t len;
+	const char *text = json_object_to_json_string_length(o,
+	    JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+
+	return text == NULL || (t->key[0] != '\0' &&
+	    memmem(text, len, t->key, strlen(t->key)) != NULL);
 }
 
 /*
@@ -180,7 +187,7 @@ wl_openai_response(struct wl_arena *a, const struct wl_target *t,
 	take_end(a, part, res);
 	if (wl_provider_error_tells(error)) {
 		take_error(a, t, error, res);
-		if (has_key(t, part[PART_ERROR]))
+		if (has_key(t, error))
 			return -1;
 		memset(&res->err, 0, sizeof(res->err));
 		res->refusal = (struct wl_str){ NULL, 0 };

@@ -21,6 +21,8 @@ FUZZ_TARGETS += tests/fuzz/fuzz_req_target
 tests_fuzz_fuzz_req_target_LDADD = $(FUZZ_LIBS)
 FUZZ_TARGETS += tests/fuzz/fuzz_sse
 tests_fuzz_fuzz_sse_LDADD = $(FUZZ_LIBS)
+FUZZ_TARGETS += tests/fuzz/fuzz_answer
+tests_fuzz_fuzz_answer_LDADD = $(FUZZ_LIBS)
 FUZZ_TARGETS += tests/fuzz/fuzz_ask
 tests_fuzz_fuzz_ask_LDADD = $(FUZZ_LIBS)
 FUZZ_TARGETS += tests/fuzz/fuzz_price_import
@@ -143,6 +145,17 @@ FUZZ_CORPUS = \
 	tests/fuzz/corpus/sse/too_large
 EXTRA_DIST += $(FUZZ_CORPUS)
 EXTRA_DIST += \
+	tests/fuzz/corpus/answer/chat \
+	tests/fuzz/corpus/answer/detail \
+	tests/fuzz/corpus/answer/embeddings \
+	tests/fuzz/corpus/answer/error \
+	tests/fuzz/corpus/answer/error_escaped \
+	tests/fuzz/corpus/answer/error_flat \
+	tests/fuzz/corpus/answer/error_list \
+	tests/fuzz/corpus/answer/event_failed \
+	tests/fuzz/corpus/answer/event_item \
+	tests/fuzz/corpus/answer/response \
+	tests/fuzz/corpus/answer/response_failed \
 	tests/fuzz/corpus/ask/chat \
 	tests/fuzz/corpus/ask/empty_options \
 	tests/fuzz/corpus/ask/escaped \

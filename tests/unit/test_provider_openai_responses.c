@@ -188,7 +188,7 @@ failed_answer(void)
 	CU_ASSERT_STRING_EQUAL(res.upstream_code, "server_error");
 	CU_ASSERT_EQUAL(res.usage.output, 80);
 	CU_ASSERT_EQUAL(answer(HEAD "\"status\":\"failed\",\"error\":{\"code\":"
-	    "\"server_error\",\"message\":\"broke, sk-secret-0123456789\"},"
+	    "\"server_error\",\"message\":\"broke, \\u0073k-secret-0123456789\"},"
 	    "\"model\":\"m\",\"output\":[]" TAIL), -1);
 	CU_ASSERT_EQUAL(res.err.code, WL_E_UPSTREAM);
 	CU_ASSERT_PTR_NOT_NULL(strstr(res.err.msg, "broke"));
