@@ -64,7 +64,8 @@ class Recorded(Case):
                    request_id=r.headers["X-Request-Id"], project="Test")
         self.assertAlmostEqual(row["cost_usd"], cost(MODEL, ours), places=9)
         self.assertEqual("%.9f" % row["cost_usd"], r.headers["X-WatchLLM-Cost-USD"])
-        self.assertTrue(150 <= row["upstream_ms"] <= row["latency_ms"] < 1500, row)
+        # fake_llm's 150 ms begin with a whole one, so the first may be short
+        self.assertTrue(149 <= row["upstream_ms"] <= row["latency_ms"] < 1500, row)
         self.assertEqual(row["cache"], r.headers["X-WatchLLM-Cache"])
 
     def test_stream(self):
