@@ -61,6 +61,12 @@ struct wl_provider {
 			    const struct wl_target *t, struct wl_str data,
 			    struct wl_result *res);
 	/*
+	 * Of an event that is too long to be read only HEAD, its beginning, is
+	 * seen.  When it ends the stream, RES->finish_reason is set.
+	 */
+	void		(*skimmed)(const struct wl_ask *ask,
+			    struct wl_str head, struct wl_result *res);
+	/*
 	 * What the provider says in an error answer of T with STATUS, without
 	 * secrets: RES->err.msg (when it says something), upstream_code, and
 	 * in RES->refusal the error as the client may see it.

@@ -447,11 +447,22 @@ chunk(struct wl_arena *a, const struct wl_ask *ask, const struct wl_target *t,
 	    WL_CHUNK_DATA;
 }
 
+/*
+ * Of a chat or a completion "[DONE]" is the end, and short.
+ */
+static void
+skimmed(const struct wl_ask *ask, struct wl_str head, struct wl_result *res)
+{
+	if (ask->api == WL_API_RESPONSES)
+		wl_openai_response_skimmed(head, res);
+}
+
 const struct wl_provider wl_provider_openai = {
 	.wire = "openai",
 	.request = request,
 	.answer = answer,
 	.chunk = chunk,
+	.skimmed = skimmed,
 	.error = error,
 	.list = wl_openai_list,
 	.listed = wl_openai_listed,

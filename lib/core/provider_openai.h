@@ -60,6 +60,7 @@ int wl_openai_listed(struct wl_arena *a, struct wl_str body,
  */
 int wl_openai_response(struct wl_arena *a, const struct wl_target *t,
     struct wl_str body, struct wl_result *res);
+void wl_openai_response_skimmed(struct wl_str head, struct wl_result *res);
 enum wl_chunk wl_openai_response_event(struct wl_arena *a,
     const struct wl_target *t, struct wl_str data, struct wl_result *res);
 

@@ -7,6 +7,7 @@
 #include "lib/core/provider_openai.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/base/json.h"
@@ -55,24 +56,6 @@ take_texts(struct wl_result *res, struct json_object *list, bool keep)
 	}
 }
 
-/*
- * A call of one of the client's own tools begins.
- */
-static bool
-begin_tool(struct wl_result *res, struct json_object *item, int64_t index)
-{
-	struct wl_str id = WL_STR(""), name = WL_STR("");
-
-	if (!is_type(item, "function_call") &&
-	    !is_type(item, "custom_tool_call"))
-		return false;
-	(void)wl_json_str(item, "call_id", &id);
-	(void)wl_json_str(item, "name", &name);
-	res->output_bytes += (int64_t)name.len;
-	wl_result_tool(res, index, id, name);
-	return true;
-}
-
 static void
 take_arguments(struct wl_result *res, struct json_object *o, const char *key)
 {
@@ -84,14 +67,27 @@ take_arguments(struct wl_result *res, struct json_object *o, const char *key)
 	wl_result_arguments(res, s.p, s.len);
 }
 
+/*
+ * A call of one of the client's own tools.
+ */
+static void
+take_tool(struct wl_result *res, struct json_object *item, int64_t index)
+{
+	struct wl_str id = WL_STR(""), name = WL_STR("");
+
+	(void)wl_json_str(item, "call_id", &id);
+	(void)wl_json_str(item, "name", &name);
+	res->output_bytes += (int64_t)name.len;
+	wl_result_tool(res, index, id, name);
+	take_arguments(res, item, "arguments");
+	take_arguments(res, item, "input");
+}
+
 static void
 take_item(struct wl_result *res, struct json_object *item, int64_t index)
 {
-	if (begin_tool(res, item, index)) {
-		take_arguments(res, item, "arguments");
-		take_arguments(res, item, "input");
-		return;
-	}
+	if (is_type(item, "function_call") || is_type(item, "custom_tool_call"))
+		take_tool(res, item, index);
 	take_texts(res, wl_json_arr(item, "summary"), false);
 	take_texts(res, wl_json_arr(item, "content"),
 	    is_type(item, "message"));
@@ -186,11 +182,12 @@ wl_openai_response(struct wl_arena *a, const struct wl_target *t,
 	take_parts(a, part, res);
 	take_end(a, part, res);
 	if (wl_provider_error_tells(error)) {
-		take_error(a, t, error, res);
-		if (has_key(t, error))
+		if (has_key(t, error)) {
+			take_error(a, t, error, res);
 			return -1;
-		memset(&res->err, 0, sizeof(res->err));
-		res->refusal = (struct wl_str){ NULL, 0 };
+		}
+		wl_openai_member(error, "code", res->upstream_code,
+		    sizeof(res->upstream_code));
 	}
 	take_output(res, wl_openai_parse(a, part[PART_OUTPUT]));
 	wl_result_end(res);
@@ -253,20 +250,45 @@ read_piece(struct wl_arena *a, const struct wl_target *t, struct wl_str data,
 }
 
 /*
- * Whether the response is over: hosts have other names for the event, too.
+ * How the last event of a response is named, by different hosts.
  */
+static const char *const last_types[] = {
+	"response.cancelled", "response.completed", "response.done",
+	"response.incomplete"
+};
+#define LAST_TYPES	(sizeof(last_types) / sizeof(last_types[0]))
+
+static const char *
+status_in(const char *type)
+{
+	return type + sizeof("response.") - 1;
+}
+
 static bool
 is_over(const char *type, const char *status)
 {
-	static const char *const types[] = { "response.cancelled",
-	    "response.completed", "response.done", "response.incomplete" };
 	size_t i;
 
-	for (i = 0; i < sizeof(types) / sizeof(types[0]); i++)
-		if (strcmp(type, types[i]) == 0 ||
-		    strcmp(status, types[i] + sizeof("response.") - 1) == 0)
+	for (i = 0; i < LAST_TYPES; i++)
+		if (strcmp(type, last_types[i]) == 0 ||
+		    strcmp(status, status_in(last_types[i])) == 0)
 			return true;
 	return false;
+}
+
+void
+wl_openai_response_skimmed(struct wl_str head, struct wl_result *res)
+{
+	char mark[40];
+	size_t i;
+
+	for (i = 0; i < LAST_TYPES; i++) {
+		snprintf(mark, sizeof(mark), "\"%s\"", last_types[i]);
+		if (memmem(head.p, head.len, mark, strlen(mark)) != NULL)
+			(void)wl_strlcpy(res->finish_reason,
+			    status_in(last_types[i]),
+			    sizeof(res->finish_reason));
+	}
 }
 
 /*

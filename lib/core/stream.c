@@ -7,7 +7,6 @@
 #include "config.h"
 #include "lib/core/stream.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "lib/base/arena.h"
@@ -286,23 +285,17 @@ feed_over(struct wl_stream *s, const char *p, size_t len)
 }
 
 /*
- * An event begins to pass that is too long to be read.  One that ends the
- * stream says so before all else.
+ * An event begins to pass that is too long to be read.
  */
 static void
 skim(struct wl_stream *s)
 {
-	static const char *const reasons[] = { "completed", "incomplete" };
-	char mark[40];
-	size_t i, n = s->held.len < SKIM_LOOK ? s->held.len : SKIM_LOOK;
+	struct wl_str head = { s->held.p, s->held.len < SKIM_LOOK ?
+	    s->held.len : SKIM_LOOK };
 
 	s->skimming = s->data_out = true;
-	for (i = 0; s->ask->api == WL_API_RESPONSES && i < 2; i++) {
-		snprintf(mark, sizeof(mark), "\"response.%s\"", reasons[i]);
-		if (n > 0 && memmem(s->held.p, n, mark, strlen(mark)) != NULL)
-			(void)wl_strlcpy(s->res->finish_reason, reasons[i],
-			    sizeof(s->res->finish_reason));
-	}
+	if (head.len > 0)
+		s->target->wire->skimmed(s->ask, head, s->res);
 }
 
 /*

@@ -64,8 +64,8 @@ void wl_stream_free(struct wl_stream *s);
 
 /*
  * Take bytes from upstream.  Waits only for helper threads, when an event is
- * longer than WL_STREAM_EVENT.  After DONE s->last is what is still to be passed
- * on, valid until the next call; bytes behind the event are dropped.
+ * longer than WL_STREAM_EVENT.  After DONE s->last is what is still to be
+ * passed on, valid until the next call; bytes behind the event are dropped.
  */
 enum wl_stream_state wl_stream_feed(struct wl_stream *s, const char *p,
     size_t len);

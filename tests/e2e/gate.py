@@ -13,7 +13,7 @@ import time
 import unittest
 from pathlib import Path
 
-from stack import Clock, Stack, Stores, wait_for
+from stack import MOUNTS, Clock, Stack, Stores, wait_for
 
 LONG = os.environ.get("WL_LONG") == "yes"
 AFTER_AUTH = ["X-Request-Id", "X-RateLimit-Limit", "X-RateLimit-Remaining",
@@ -114,6 +114,15 @@ class GateCase(unittest.TestCase):
                     return r
             return None
         return wait_for(find, seconds, 0.02)
+
+
+def on_every_mount(loader: unittest.TestLoader, case: type, *once: type) -> unittest.TestSuite:
+    """CASE behind each web server, and the others once."""
+    suite = unittest.TestSuite(map(loader.loadTestsFromTestCase, once))
+    for mount in MOUNTS:
+        one = type(f"{case.__name__}_{mount}", (case,), {"mount": mount})
+        suite.addTests(loader.loadTestsFromTestCase(one))
+    return suite
 
 
 def head(method: str, path: str, headers: list[tuple[str, str]]) -> bytes:

@@ -13,9 +13,8 @@ import unittest
 from collections import Counter
 from urllib.parse import quote
 
-from gate import GateCase, stores
+from gate import GateCase, on_every_mount, stores
 from openai import NotFoundError, OpenAI
-from stack import MOUNTS
 
 
 class Upstream(http.server.ThreadingHTTPServer):
@@ -228,14 +227,8 @@ class Local(GateCase):
         self.assertEqual([m["id"] for m in r.json()["data"]], ["sandbox"], r)
 
 
-def load_tests(loader: unittest.TestLoader, tests: unittest.TestSuite, _: object) -> unittest.TestSuite:
-    suite = unittest.TestSuite()
-    for test in (Models, Local):
-        suite.addTests(loader.loadTestsFromTestCase(test))
-    for mount in MOUNTS:
-        one = type(f"Client_{mount}", (Client,), {"mount": mount})
-        suite.addTests(loader.loadTestsFromTestCase(one))
-    return suite
+def load_tests(loader: unittest.TestLoader, _tests: object, _pattern: object) -> unittest.TestSuite:
+    return on_every_mount(loader, Client, Models, Local)
 
 
 if __name__ == "__main__":

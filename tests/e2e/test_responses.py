@@ -8,9 +8,9 @@ import json
 import unittest
 
 import openai
-from gate import GateCase
+from gate import GateCase, on_every_mount
 from openai import OpenAI
-from stack import MODEL, MOUNTS
+from stack import MODEL
 from test_events import cost
 
 TOOLS = [{"type": "function", "name": "weather", "description": "The weather of a place.",
@@ -237,14 +237,8 @@ class Failures(Case):
         self.check(self.row(), status="success", usage_source="estimated")
 
 
-def load_tests(loader: unittest.TestLoader, tests: unittest.TestSuite, _: object) -> unittest.TestSuite:
-    suite = unittest.TestSuite()
-    for test in (Recorded, Failures):
-        suite.addTests(loader.loadTestsFromTestCase(test))
-    for mount in MOUNTS:
-        one = type(f"Client_{mount}", (Client,), {"mount": mount})
-        suite.addTests(loader.loadTestsFromTestCase(one))
-    return suite
+def load_tests(loader: unittest.TestLoader, _tests: object, _pattern: object) -> unittest.TestSuite:
+    return on_every_mount(loader, Client, Recorded, Failures)
 
 
 if __name__ == "__main__":

@@ -37,8 +37,8 @@ open_event(struct fake_stream *st)
 	fake_buf_puts(st->b, fake_call_made(st->call, st->opening));
 }
 
-static void
-close_event(struct fake_stream *st)
+void
+fake_event_close(struct fake_stream *st)
 {
 	fake_buf_puts(st->b, "}");
 	fake_event_eol(st);
@@ -63,7 +63,7 @@ put_tail(struct fake_stream *st, bool last)
 		fake_usage_put(call, st->b, -1);
 	else if (st->asked && usage != FAKE_USAGE_WITH_CHOICES)
 		fake_buf_puts(st->b, ",\"usage\":null");
-	close_event(st);
+	fake_event_close(st);
 }
 
 static void
@@ -106,7 +106,7 @@ put_usage(struct fake_stream *st)
 	open_event(st);
 	fake_buf_puts(st->b, "]");
 	fake_usage_put(st->call, st->b, -1);
-	close_event(st);
+	fake_event_close(st);
 }
 
 void

@@ -56,10 +56,11 @@ extern const struct fake_events fake_event_completions;
 
 /*
  * Append the line that comes before an event, if the script wants one; the
- * end of a line.
+ * end of a line; the end of an event with data, which is counted.
  */
 void fake_event_comment(struct fake_stream *st);
 void fake_event_eol(struct fake_stream *st);
+void fake_event_close(struct fake_stream *st);
 
 /*
  * Append a line that is none, and one with a NUL, as part of malformed

@@ -208,15 +208,6 @@ open_event(struct fake_stream *st, const char *type)
 	fake_buf_int(st->b, st->sequence++);
 }
 
-static void
-close_event(struct fake_stream *st)
-{
-	fake_buf_puts(st->b, "}");
-	fake_event_eol(st);
-	fake_event_eol(st);
-	st->out.chunks++;
-}
-
 /*
  * Begin an event about a part's item.
  */
@@ -238,7 +229,7 @@ response_event(struct fake_stream *st, const char *type, enum stage stage)
 	open_event(st, type);
 	fake_buf_puts(st->b, ",\"response\":");
 	put_response(st->call, &st->out, stage);
-	close_event(st);
+	fake_event_close(st);
 }
 
 static void
@@ -250,7 +241,7 @@ item_event(struct fake_stream *st, const char *type, int part,
 	fake_buf_int(st->b, part);
 	fake_buf_puts(st->b, ",\"item\":");
 	put_item(st->call, &st->out, part, stage);
-	close_event(st);
+	fake_event_close(st);
 }
 
 static void
@@ -260,7 +251,7 @@ content_event(struct fake_stream *st, const char *type, int part,
 	open_part(st, type, part);
 	fake_buf_puts(st->b, ",\"part\":");
 	put_content(st->call, &st->out, part, stage);
-	close_event(st);
+	fake_event_close(st);
 }
 
 /*
@@ -302,7 +293,7 @@ put_delta(struct fake_stream *st, int part, int64_t choice, int64_t from,
 		call->stamps_len += st->b->len - before;
 	}
 	fake_buf_puts(st->b, tool ? "\"" : "\",\"logprobs\":[]");
-	close_event(st);
+	fake_event_close(st);
 }
 
 static void
@@ -317,13 +308,13 @@ end_part(struct fake_stream *st, int part)
 		fake_buf_puts(st->b, ",\"arguments\":\"");
 		put_text(call, &st->out, part);
 		fake_buf_puts(st->b, "\"");
-		close_event(st);
+		fake_event_close(st);
 	} else {
 		open_part(st, "response.output_text.done", part);
 		fake_buf_puts(st->b, ",\"text\":\"");
 		put_text(call, &st->out, part);
 		fake_buf_puts(st->b, "\",\"logprobs\":[]");
-		close_event(st);
+		fake_event_close(st);
 		content_event(st, "response.content_part.done", part, ENDED);
 	}
 	item_event(st, "response.output_item.done", part, ENDED);

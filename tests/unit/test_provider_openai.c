@@ -239,8 +239,8 @@ usage(void)
 		body = wl_str_of(wl_arena_printf(arena,
 		    "{\"choices\":[],\"usage\":%s}", u->json));
 		if (i % 2 == 0)
-			CU_ASSERT_EQUAL(wl_provider_openai.answer(arena, &ask, &target,
-			    body, &res[i]), 0)
+			CU_ASSERT_EQUAL(wl_provider_openai.answer(arena, &ask,
+			    &target, body, &res[i]), 0)
 		else
 			CU_ASSERT_EQUAL(wl_provider_openai.chunk(arena, &ask, NULL,
 			    body, &res[i]), WL_CHUNK_USAGE);

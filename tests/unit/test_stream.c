@@ -364,6 +364,22 @@ huge_line(void)
 }
 
 /*
+ * A stream of the Responses API, and LEN bytes for it, to be freed.
+ */
+static char *
+begin_long(struct wl_stream *s, size_t len)
+{
+	char *text = malloc(len);
+
+	CU_ASSERT_FATAL(text != NULL);
+	memset(text, 'x', len);
+	api = WL_API_RESPONSES;
+	begin(s, false);
+	api = WL_API_CHAT;
+	return text;
+}
+
+/*
  * The last event of a response repeats all of it, however long it is; two are
  * as one, and their memory is not kept.
  */
@@ -378,15 +394,10 @@ huge_response(void)
 	    "\"output_tokens\":3},\"output\":[{\"type\":\"message\","
 	    "\"content\":[{\"type\":\"output_text\",\"text\":\"";
 	static const char c[] = "\"}]}]}}\n\n";
-	struct wl_stream s;
 	size_t len = 1500000;
-	char *text = malloc(len);
+	struct wl_stream s;
+	char *text = begin_long(&s, len);
 
-	CU_ASSERT_FATAL(text != NULL);
-	memset(text, 'x', len);
-	api = WL_API_RESPONSES;
-	begin(&s, false);
-	api = WL_API_CHAT;
 	(void)feed(&s, a, sizeof(a) - 1, SIZE_MAX);
 	CU_ASSERT_EQUAL(feed(&s, text, len, 16384), WL_STREAM_MORE);
 	CU_ASSERT_EQUAL(out.len, 0);
@@ -418,15 +429,10 @@ endless_response(void)
 {
 	static const char a[] = "event: response.completed\ndata: {\"type\":"
 	    "\"response.completed\",\"response\":{\"output\":\"";
-	struct wl_stream s;
 	size_t len = 65536, i;
-	char *text = malloc(len);
+	struct wl_stream s;
+	char *text = begin_long(&s, len);
 
-	CU_ASSERT_FATAL(text != NULL);
-	memset(text, 'x', len);
-	api = WL_API_RESPONSES;
-	begin(&s, false);
-	api = WL_API_CHAT;
 	(void)feed(&s, a, sizeof(a) - 1, SIZE_MAX);
 	for (i = 0; i <= WL_STREAM_RESPONSE; i += len)
 		CU_ASSERT_EQUAL(wl_stream_feed(&s, text, len),
