@@ -294,6 +294,9 @@ faults(void)
 		    ",\"stream\":true,\"stream\":false}", "stream" },
 		{ WL_API_CHAT, "{\"model\":\"a\"," M ",\"stream_options\":{},"
 		    "\"stream_options\":{}}", "stream_options" },
+		{ WL_API_RESPONSES, "{\"model\":\"m\",\"input\":\"x\","
+		    "\"background\":true,\"background\":false}",
+		    "background" },
 		{ WL_API_COMPLETIONS, "{\"model\":\"m\"}", "prompt" },
 		{ WL_API_COMPLETIONS, "{\"model\":\"m\",\"prompt\":null}",
 		    "prompt" },
