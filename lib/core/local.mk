@@ -34,7 +34,10 @@ libwatchllm_a_SOURCES += \
 	lib/core/redact_rules.c lib/core/redact_rules.h \
 	lib/core/rollup.c lib/core/rollup.h \
 	lib/core/stream.c lib/core/stream.h \
-	lib/core/upstream.c lib/core/upstream.h \
+	lib/core/upstream.c lib/core/upstream.h lib/core/upstream_priv.h \
+	lib/core/upstream_attempt.c \
+	lib/core/upstream_figures.c \
+	lib/core/upstream_stream.c \
 	lib/core/usage.c lib/core/usage.h \
 	lib/core/vault.c lib/core/vault.h \
 	lib/core/webserver.c lib/core/webserver.h

@@ -1,0 +1,89 @@
+/*
+ * What the parts of the call upstream share: upstream.c chooses and ends,
+ * upstream_attempt.c makes one attempt, upstream_stream.c passes a stream on,
+ * upstream_figures.c says what it took.  Nobody else includes it.
+ */
+#ifndef WL_CORE_UPSTREAM_PRIV_H
+#define WL_CORE_UPSTREAM_PRIV_H
+
+#include "lib/core/upstream.h"
+
+struct wl_xfer;
+
+/*
+ * What became of an attempt.
+ */
+enum wl_upend {
+	WL_UP_DONE,
+	WL_UP_NEXT,	/* another target may do better */
+	WL_UP_FAILED,
+	WL_UP_GONE	/* the client */
+};
+
+/*
+ * The call, from its first target to its last.
+ */
+struct wl_uprun {
+	struct wl_arena		*a;
+	const struct wl_conf	*conf;
+	const struct wl_ask	*ask;
+	const char		*request_id;
+	struct wl_sink		*sink;
+	struct wl_result	*res;
+	const struct wl_target	*t;	/* of this attempt */
+	bool			 last;	/* no target is left */
+	struct wl_xfer		*x;
+	struct wl_str		 type;	/* of an unstreamed answer */
+	int64_t			 base_us;	/* request's age at the start */
+	int64_t			 start_us;	/* monotonic */
+	int64_t			 deadline;	/* monotonic, ms */
+	int64_t			 quiet_since;	/* ms */
+	bool			 gone;		/* client; we read on */
+	bool			 half_sent;	/* of an event */
+};
+
+/*
+ * Monotonic microseconds.
+ */
+int64_t wl_upstream_now_us(void);
+
+/*
+ * Microseconds since the request began; never runs backwards.
+ */
+int64_t wl_upstream_age(const struct wl_uprun *r);
+
+/*
+ * Usage and cost of what was answered, COMPLETE or not.
+ */
+void wl_upstream_figures(struct wl_uprun *r, bool complete);
+
+/*
+ * The client has left.  Returns whether that ends the call; else we read on
+ * for the usage.
+ */
+bool wl_upstream_leave(struct wl_uprun *r);
+
+/*
+ * Wait for something of WANT while the client is watched and kept awake.
+ * BETWEEN: a comment may be sent.  0: it shows, or the transfer is over; -1:
+ * the call ends as *END says.
+ */
+int wl_upstream_await(struct wl_uprun *r, int want, bool between,
+    enum wl_upend *end);
+
+/*
+ * The transfer broke, or ended too early.
+ */
+enum wl_upend wl_upstream_broken(struct wl_uprun *r);
+
+/*
+ * From the first byte of a stream to its last event.
+ */
+enum wl_upend wl_upstream_stream(struct wl_uprun *r, bool hide_usage);
+
+/*
+ * One call to R's target, from its request to the end of its answer.
+ */
+enum wl_upend wl_upstream_attempt(struct wl_uprun *r);
+
+#endif
