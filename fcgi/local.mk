@@ -4,6 +4,7 @@ libwlfcgi_a_SOURCES = \
 	fcgi/conn.c fcgi/conn.h \
 	fcgi/ctx.h \
 	fcgi/h_chat.c fcgi/h_chat.h \
+	fcgi/h_estimate.c fcgi/h_estimate.h \
 	fcgi/h_health.c fcgi/h_health.h \
 	fcgi/h_health_detailed.c \
 	fcgi/h_health_stream.c \

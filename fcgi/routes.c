@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "fcgi/h_chat.h"
+#include "fcgi/h_estimate.h"
 #include "fcgi/h_health.h"
 #include "fcgi/h_models.h"
 #include "fcgi/h_prometheus.h"
@@ -31,6 +32,9 @@ const struct wl_route wl_routes[] = {
 	    GATEWAY(WL_API_COMPLETIONS), -1, "A text completion." },
 	{ WL_POST, "/v1/embeddings", wl_h_chat_post,
 	    GATEWAY(WL_API_EMBEDDINGS), -1, "Embeddings of texts." },
+	{ WL_POST, "/v1/estimate", wl_h_estimate_post, KEY(WL_SCOPE_GATEWAY),
+	    -1, "What a request would use and cost, and whether it would be"
+	    " admitted." },
 	{ WL_GET, "/v1/health", wl_h_health_get, OPEN, 0, ALIVE },
 	{ WL_GET, "/v1/health/detailed", wl_h_health_detailed_get, OPERATOR, 0,
 	    "The state of each dependency." },

@@ -167,6 +167,20 @@ wl_limit_tighter(const struct wl_admission *ad, enum wl_limit_name name)
 	return best;
 }
 
+enum wl_code
+wl_limit_would_refuse(const struct wl_admission *ad)
+{
+	const struct wl_limit_row *row;
+	int i;
+
+	for (i = 0; ad->known && i < ad->gate.nrows; i++) {
+		row = &ad->gate.rows[i];
+		if (wl_limit_left(row) < row->cost)
+			return names[row->name].code;
+	}
+	return WL_OK;
+}
+
 /*
  * Refusals.
  */

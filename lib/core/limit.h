@@ -5,6 +5,7 @@
 #ifndef WL_CORE_LIMIT_H
 #define WL_CORE_LIMIT_H
 
+#include "lib/base/err.h"
 #include "lib/store/counter.h"
 
 struct wl_auth;
@@ -70,6 +71,12 @@ void wl_limit_headers(struct wl_resp *resp, const struct wl_admission *ad);
 const struct wl_limit_row *wl_limit_tighter(const struct wl_admission *ad,
     enum wl_limit_name name);
 int64_t wl_limit_left(const struct wl_limit_row *row);	/* never below 0 */
+
+/*
+ * What one more call would be refused with, by the figures that were read:
+ * the code of the first limit that has no room for it, or WL_OK.
+ */
+enum wl_code wl_limit_would_refuse(const struct wl_admission *ad);
 
 /*
  * Give back what the outcome does not cost (CONTRACT, table of outcomes).

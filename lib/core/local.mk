@@ -12,6 +12,7 @@ libwatchllm_a_SOURCES += \
 	lib/core/drain_row.c lib/core/drain_row.h \
 	lib/core/drain_spool.c \
 	lib/core/error_event.c lib/core/error_event.h \
+	lib/core/estimate.c lib/core/estimate.h \
 	lib/core/event.c lib/core/event.h \
 	lib/core/key.c lib/core/key.h \
 	lib/core/limit.c lib/core/limit.h \

@@ -13,6 +13,7 @@ EXTRA_DIST += \
 	tests/e2e/test_clients.py \
 	tests/e2e/test_consumer.py \
 	tests/e2e/test_doctor.py \
+	tests/e2e/test_estimate.py \
 	tests/e2e/test_events.py \
 	tests/e2e/test_gateway.py \
 	tests/e2e/test_hostile.py \

@@ -10,7 +10,7 @@ shift
 if [ $# = 0 ]; then
 	set -- test_clients test_limits test_gateway test_events test_upstream \
 	    test_hostile test_openapi test_redaction test_mounts test_doctor \
-	    test_verify test_cli test_cli_secrets test_models test_responses
+	    test_verify test_cli test_cli_secrets test_models test_responses test_estimate
 fi
 WL_NODE_MODULES=$dir/js
 PATH=$dir/venv/bin:$PATH

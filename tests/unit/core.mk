@@ -2,6 +2,7 @@ UNIT_TESTS += \
 	tests/unit/test_admin \
 	tests/unit/test_call \
 	tests/unit/test_drain_row \
+	tests/unit/test_estimate \
 	tests/unit/test_event \
 	tests/unit/test_memo \
 	tests/unit/test_model \

@@ -37,6 +37,8 @@ static const struct {
 	    WL_LIMITER_GATEWAY, true },
 	{ WL_POST, "/v1/embeddings", WL_WHO_KEY, WL_SCOPE_GATEWAY,
 	    WL_LIMITER_GATEWAY, true },
+	{ WL_POST, "/v1/estimate", WL_WHO_KEY, WL_SCOPE_GATEWAY,
+	    WL_LIMITER_NONE, true },
 	{ WL_GET, "/v1/health", WL_WHO_OPEN, 0, WL_LIMITER_NONE, false },
 	{ WL_GET, "/v1/health/detailed", WL_WHO_OPERATOR, 0, WL_LIMITER_NONE,
 	    false },

@@ -11,6 +11,7 @@
 
 #include "fcgi/ctx.h"
 #include "fcgi/h_chat.h"
+#include "fcgi/h_estimate.h"
 #include "fcgi/h_models.h"
 #include "fcgi/worker.h"
 #include "lib/base/arena.h"
@@ -287,6 +288,13 @@ wl_models_flush(void)
 }
 
 /* their real ones would need the stores */
+int
+wl_h_estimate_post(struct wl_ctx *ctx)
+{
+	(void)ctx;
+	return 0;
+}
+
 int
 wl_h_models_get(struct wl_ctx *ctx)
 {
