@@ -3,6 +3,7 @@ libwatchllm_a_SOURCES += \
 	lib/core/admin.c lib/core/admin.h \
 	lib/core/auth.c lib/core/auth.h \
 	lib/core/call.c lib/core/call.h \
+	lib/core/capability.c lib/core/capability.h \
 	lib/core/catalog.c lib/core/catalog.h \
 	lib/core/dead.c lib/core/dead.h \
 	lib/core/drain.c lib/core/drain.h lib/core/drain_priv.h \
@@ -23,7 +24,7 @@ libwatchllm_a_SOURCES += \
 	lib/core/price.c lib/core/price.h \
 	lib/core/price_import.c lib/core/price_import.h \
 	lib/core/promise.c lib/core/promise.h \
-	lib/core/provider.h \
+	lib/core/provider.c lib/core/provider.h \
 	lib/core/provider_error.c lib/core/provider_error.h \
 	lib/core/provider_openai.c lib/core/provider_openai.h \
 	lib/core/provider_openai_list.c \

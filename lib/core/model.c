@@ -36,22 +36,6 @@ struct search {
 	int				 n, max;
 };
 
-const struct wl_provider *const wl_providers[] = {
-	&wl_provider_openai,
-	NULL
-};
-
-const struct wl_provider *
-wl_provider_find(const char *wire)
-{
-	size_t i;
-
-	for (i = 0; wl_providers[i] != NULL; i++)
-		if (strcmp(wl_providers[i]->wire, wire) == 0)
-			return wl_providers[i];
-	return NULL;
-}
-
 static const struct wl_db_provider *
 find_provider(const struct wl_catalog *cat, struct wl_str id)
 {

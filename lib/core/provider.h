@@ -6,6 +6,7 @@
 #define WL_CORE_PROVIDER_H
 
 #include "lib/core/call.h"
+#include "lib/core/capability.h"
 
 struct wl_model_item;
 struct wl_target;
@@ -32,8 +33,37 @@ enum wl_chunk {
 	WL_CHUNK_MAX
 };
 
+/*
+ * A stream that is translated, from one event to the next.  OUT is empty when
+ * chunk() or ended() is called; the complete events in the client's format
+ * that they append go to the client in place of the provider's.  The rest is
+ * theirs to remember, and zero at first.
+ */
+struct wl_relay {
+	struct wl_buf	 out;
+	struct wl_buf	 frame;		/* beginning of one, see unframe() */
+	int64_t		 created;	/* epoch seconds, told in each event */
+	int64_t		 tools;		/* tool calls begun */
+	int64_t		 block;		/* where the provider is, its number */
+	bool		 begun;		/* something was said */
+	bool		 tool;		/* the block is a tool call */
+	bool		 json;		/* its arguments are the answer */
+	bool		 args;		/* some of its arguments were said */
+};
+
 struct wl_provider {
 	const char	*wire;		/* "openai" */
+	/*
+	 * Bits (1 << enum wl_api): what it can be asked at all, and of these
+	 * whose answers and streams go to the client as they come; those of
+	 * the others it translates.  CAN: enum wl_can, of what it translates.
+	 */
+	unsigned	 apis, native;
+	uint32_t	 can;
+	/*
+	 * The type of its streams; NULL: text/event-stream.
+	 */
+	const char	*stream_type;
 	/*
 	 * The upstream request for ASK at T.  The body's bytes are the
 	 * client's unless something must change (model, stream_options).
@@ -45,8 +75,10 @@ struct wl_provider {
 			    struct wl_upcall *u, struct wl_err *e);
 	/*
 	 * Read usage, model, id, finish reason and text out of an unstreamed
-	 * answer into *RES.  Returns 0, or -1: not such an answer, or, with
-	 * RES->err and the rest as error() does, one that tells of an error.
+	 * answer into *RES.  RES->raw, where it is set, is what the client
+	 * gets in place of BODY, as JSON; it lives with A.  Returns 0, or -1:
+	 * not such an answer, or, with RES->err and the rest as error() does,
+	 * one that tells of an error.
 	 */
 	int		(*answer)(struct wl_arena *a, const struct wl_ask *ask,
 			    const struct wl_target *t, struct wl_str body,
@@ -55,11 +87,29 @@ struct wl_provider {
 	 * The same for the data of one stream event.  A is scratch: it is
 	 * reset afterwards.  Waits for nothing, unless DATA is longer than
 	 * WL_STREAM_EVENT.  Of an error RES->err is set, and the rest as
-	 * error() does, refusal in A.
+	 * error() does, refusal in A.  Where the stream is translated what is
+	 * to be said goes to RELAY; the terminal event does not, and usage
+	 * only when the client has asked for it.
 	 */
 	enum wl_chunk	(*chunk)(struct wl_arena *a, const struct wl_ask *ask,
 			    const struct wl_target *t, struct wl_str data,
-			    struct wl_result *res);
+			    struct wl_result *res, struct wl_relay *relay);
+	/*
+	 * The same when a stream that is translated has ended, complete and
+	 * with a finish reason, but without a terminal event.  NULL: it must
+	 * have one.
+	 */
+	void		(*ended)(const struct wl_ask *ask,
+			    const struct wl_target *t, struct wl_result *res,
+			    struct wl_relay *relay);
+	/*
+	 * Append to SSE what LEN bytes of a binary framing add to a stream, as
+	 * server-sent events; what is not complete is kept in RELAY->frame.
+	 * 0, or -1: the framing is broken behind what was appended.  NULL: no
+	 * such framing.
+	 */
+	int		(*unframe)(struct wl_relay *relay, const char *p,
+			    size_t len, struct wl_buf *sse);
 	/*
 	 * Of an event that is too long to be read only HEAD, its beginning, is
 	 * seen.  When it ends the stream, RES->finish_reason is set.
@@ -86,6 +136,11 @@ struct wl_provider {
 	int		(*listed)(struct wl_arena *a, struct wl_str body,
 			    struct wl_model_item **v, int *n);
 };
+
+/*
+ * Whether the answer to an ask for API is translated by P.
+ */
+bool wl_provider_translates(const struct wl_provider *p, enum wl_api api);
 
 extern const struct wl_provider wl_provider_openai;
 extern const struct wl_provider *const wl_providers[];	/* NULL-ended */

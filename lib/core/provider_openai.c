@@ -417,12 +417,13 @@ error(struct wl_arena *a, const struct wl_target *t, int status,
 
 static enum wl_chunk
 chunk(struct wl_arena *a, const struct wl_ask *ask, const struct wl_target *t,
-    struct wl_str data, struct wl_result *res)
+    struct wl_str data, struct wl_result *res, struct wl_relay *relay)
 {
 	struct json_object *o, *choices;
 	enum wl_json_fault fault;
 	bool usage;
 
+	(void)relay;
 	if (ask->api == WL_API_RESPONSES)
 		return wl_openai_response_event(a, t, data, res);
 	if (wl_str_eq(wl_str_trim(data), "[DONE]"))
@@ -459,6 +460,9 @@ skimmed(const struct wl_ask *ask, struct wl_str head, struct wl_result *res)
 
 const struct wl_provider wl_provider_openai = {
 	.wire = "openai",
+	.apis = WL_APIS(WL_API_CHAT) | WL_APIS(WL_API_COMPLETIONS) |
+	    WL_APIS(WL_API_EMBEDDINGS) | WL_APIS(WL_API_RESPONSES),
+	.native = WL_APIS_ALL,
 	.request = request,
 	.answer = answer,
 	.chunk = chunk,

@@ -2,7 +2,8 @@
  * The pass-through filter of streams.  An event leaves when its last byte is
  * there: half of one is of no use to a client, and could neither be taken
  * back nor be followed by an error or a comment.  Its bytes stay as they
- * were.
+ * were, unless the provider speaks another format than the client: then only
+ * what is made of it leaves.
  */
 #include "config.h"
 #include "lib/core/stream.h"
@@ -29,11 +30,16 @@ wl_stream_init(struct wl_stream *s, const struct wl_target *t,
 	s->res = res;
 	s->out = out;
 	s->arg = arg;
-	s->longest = ask->api == WL_API_RESPONSES ? WL_STREAM_RESPONSE :
+	s->translated = wl_provider_translates(t->wire, ask->api);
+	s->longest = s->translated ? WL_STREAM_TRANSLATED :
+	    ask->api == WL_API_RESPONSES ? WL_STREAM_RESPONSE :
 	    WL_STREAM_EVENT;
 	wl_sse_init(&s->sse, s->longest);
 	wl_buf_init(&s->held, 0);
 	wl_buf_init(&s->refusal, 0);
+	wl_buf_init(&s->plain, 0);
+	wl_buf_init(&s->relay.out, 0);
+	wl_buf_init(&s->relay.frame, 0);
 }
 
 void
@@ -42,6 +48,9 @@ wl_stream_free(struct wl_stream *s)
 	wl_sse_free(&s->sse);
 	wl_buf_free(&s->held);
 	wl_buf_free(&s->refusal);
+	wl_buf_free(&s->plain);
+	wl_buf_free(&s->relay.out);
+	wl_buf_free(&s->relay.frame);
 }
 
 /*
@@ -68,9 +77,26 @@ emit(struct wl_stream *s, const char *p, const char *end)
 		p = s->held.p;
 		len = s->held.len;
 	}
-	if (len > 0 && !s->gone)
+	if (len > 0 && !s->gone && !s->translated)
 		s->gone = s->held.failed || s->out(s->arg, p, len) == -1;
 	reset_held(s);
+}
+
+/*
+ * Pass on what was made of an event.
+ */
+static void
+relay(struct wl_stream *s)
+{
+	struct wl_buf *b = &s->relay.out;
+
+	if (b->failed)
+		s->gone = true;
+	if (b->len == 0 || s->gone)
+		return;
+	s->res->chunks++;
+	s->data_out = true;
+	s->gone = s->out(s->arg, b->p, b->len) == -1;
 }
 
 static void
@@ -105,7 +131,9 @@ read_data(struct wl_stream *s, struct wl_str data)
 
 	if (a == NULL && (a = wl_arena_new(SCRATCH)) == NULL)
 		return WL_CHUNK_DATA;
-	chunk = s->target->wire->chunk(a, s->ask, s->target, data, s->res);
+	wl_buf_reset(&s->relay.out);
+	chunk = s->target->wire->chunk(a, s->ask, s->target, data, s->res,
+	    &s->relay);
 	if (chunk == WL_CHUNK_ERROR)
 		keep_refusal(s);
 	if (apart) {
@@ -224,11 +252,40 @@ take_out(struct wl_stream *s, struct piece *in, bool keep)
 }
 
 /*
+ * An event that is translated was read as CHUNK.
+ */
+static void
+judge_translated(struct wl_stream *s, enum wl_chunk chunk)
+{
+	switch (chunk) {
+	case WL_CHUNK_DATA:
+	case WL_CHUNK_USAGE:
+		relay(s);
+		return;
+	case WL_CHUNK_DONE:
+		relay(s);
+		s->last = WL_STR("data: [DONE]\n\n");
+		s->over = WL_STREAM_DONE;
+		break;
+	case WL_CHUNK_ERROR:
+		s->over = WL_STREAM_ERROR;
+		break;
+	case WL_CHUNK_INVALID:
+		s->over = WL_STREAM_INVALID;
+		break;
+	case WL_CHUNK_MAX:
+		return;
+	}
+	s->after_cr = false;
+}
+
+/*
  * The event that ends at in->end is complete.
  */
 static void
 judge(struct wl_stream *s, struct piece *in)
 {
+	enum wl_chunk chunk;
 	struct wl_str text = { in->unit, (size_t)(in->end - in->unit) };
 	size_t held = s->held.len;
 
@@ -237,7 +294,13 @@ judge(struct wl_stream *s, struct piece *in)
 		text = (struct wl_str){ s->held.p, s->held.len };
 		in->unit = in->run = in->end;
 	}
-	switch (read_event(s, text.p, text.len)) {
+	chunk = read_event(s, text.p, text.len);
+	if (s->translated) {
+		take_out(s, in, false);
+		judge_translated(s, chunk);
+		return;
+	}
+	switch (chunk) {
 	case WL_CHUNK_USAGE:
 		if (!s->hide_usage)
 			break;
@@ -305,6 +368,10 @@ static void
 end_piece(struct wl_stream *s, struct piece *in)
 {
 	if (s->held.len + (size_t)(in->end - in->unit) > s->longest) {
+		if (s->translated) {
+			s->over = WL_STREAM_INVALID;
+			return;
+		}
 		skim(s);
 		in->unit = in->end;
 	}
@@ -316,8 +383,8 @@ end_piece(struct wl_stream *s, struct piece *in)
 	hold(s, in->unit, in->end);
 }
 
-enum wl_stream_state
-wl_stream_feed(struct wl_stream *s, const char *p, size_t len)
+static enum wl_stream_state
+feed(struct wl_stream *s, const char *p, size_t len)
 {
 	struct piece in = { p, p, p };
 	const char *end = p + len;
@@ -352,11 +419,50 @@ wl_stream_feed(struct wl_stream *s, const char *p, size_t len)
 }
 
 enum wl_stream_state
+wl_stream_feed(struct wl_stream *s, const char *p, size_t len)
+{
+	const struct wl_provider *wire = s->target->wire;
+	enum wl_stream_state state;
+	int rc;
+
+	if (!s->translated || wire->unframe == NULL)
+		return feed(s, p, len);
+	if (s->over != 0)
+		return feed_over(s, p, 0);
+	wl_buf_reset(&s->plain);
+	rc = wire->unframe(&s->relay, p, len, &s->plain);
+	state = feed(s, s->plain.p, s->plain.len);
+	if (s->over == 0 && (rc == -1 || s->plain.failed))
+		s->over = WL_STREAM_INVALID;
+	return state == WL_STREAM_MORE ? (enum wl_stream_state)s->over : state;
+}
+
+bool
+wl_stream_may_end(const struct wl_stream *s)
+{
+	return wl_stream_between(s) &&
+	    (!s->translated || s->target->wire->ended != NULL);
+}
+
+int
+wl_stream_finish(struct wl_stream *s)
+{
+	const struct wl_provider *wire = s->target->wire;
+
+	if (s->translated && wire->ended != NULL && !s->gone) {
+		wl_buf_reset(&s->relay.out);
+		wire->ended(s->ask, s->target, s->res, &s->relay);
+		relay(s);
+	}
+	return s->gone ? -1 : 0;
+}
+
+enum wl_stream_state
 wl_stream_end(struct wl_stream *s)
 {
 	if (s->over == 0 && !s->skimming && s->held.len > 0) {
 		s->after_cr = false;
-		(void)wl_stream_feed(s, "\n\n", s->in_line ? 2 : 1);
+		(void)feed(s, "\n\n", s->in_line ? 2 : 1);
 	}
 	return s->gone ? WL_STREAM_GONE : (enum wl_stream_state)s->over;
 }

@@ -1,7 +1,8 @@
 /*
  * A stream on its way through: each event leaves when it is complete, byte by
- * byte as it came; left out are the terminal event, which is for the caller,
- * errors, and the usage that the client did not ask for.
+ * byte as it came, or as what its provider's format makes of it; left out are
+ * the terminal event, which is for the caller, errors, and the usage that the
+ * client did not ask for.
  */
 #ifndef WL_CORE_STREAM_H
 #define WL_CORE_STREAM_H
@@ -20,6 +21,9 @@
  */
 #define WL_STREAM_EVENT		((size_t)192 * 1024)
 #define WL_STREAM_RESPONSE	((size_t)16 * 1024 * 1024)
+/* The same of a stream that is translated, where it is invalid: nothing can
+   be made of half an event. */
+#define WL_STREAM_TRANSLATED	((size_t)1024 * 1024)
 
 enum wl_stream_state {
 	WL_STREAM_MORE,
@@ -40,6 +44,9 @@ struct wl_stream {
 	struct wl_buf		 held;		/* of the event that we are in */
 	struct wl_str		 last;		/* the terminal event */
 	struct wl_buf		 refusal;	/* of an error: the object */
+	struct wl_relay		 relay;		/* of what is translated */
+	struct wl_buf		 plain;		/* taken out of its framing */
+	bool			 translated;
 	bool			 hide_usage;
 	bool			 data_out;	/* an event was passed on */
 	bool			 gone;		/* OUT failed */
@@ -75,6 +82,14 @@ enum wl_stream_state wl_stream_feed(struct wl_stream *s, const char *p,
  * Returns as wl_stream_feed(); MORE: without a terminal event.
  */
 enum wl_stream_state wl_stream_end(struct wl_stream *s);
+
+/*
+ * Whether a stream that is complete, and has given a finish reason, may end
+ * here without a terminal event; and pass on what its format has still to say
+ * then: 0, or -1: OUT failed.
+ */
+bool wl_stream_may_end(const struct wl_stream *s);
+int wl_stream_finish(struct wl_stream *s);
 
 /*
  * Whether what was passed on ends between two events, as it does unless one is

@@ -39,7 +39,7 @@ static void
 start_over(struct wl_result *res)
 {
 	memset(&res->err, 0, sizeof(res->err));
-	res->refusal = (struct wl_str){ NULL, 0 };
+	res->refusal = res->raw = (struct wl_str){ NULL, 0 };
 	res->upstream_http = 0;
 	res->upstream_code[0] = res->model_used[0] = '\0';
 	res->response_id[0] = res->finish_reason[0] = '\0';

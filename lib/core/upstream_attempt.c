@@ -197,7 +197,10 @@ whole_answer(struct wl_uprun *r)
 		    r->t->provider, body.len, type == NULL ? "no type" : type);
 		return WL_UP_FAILED;
 	}
-	res->raw = body;
+	if (res->raw.p != NULL)		/* translated */
+		type = NULL;
+	else
+		res->raw = body;
 	type = wl_arena_strdup(r->a, type == NULL ? "application/json" : type);
 	r->type = wl_str_of(type == NULL ? "application/json" : type);
 	if (r->sink->begun) {
@@ -218,7 +221,8 @@ start(struct wl_uprun *r, struct wl_upcall *u)
 	struct wl_result *res = r->res;
 	struct wl_xfer_opts o = { .method = "POST" };
 
-	if (r->t->wire->request(r->a, r->ask, r->t, r->request_id, u,
+	if (wl_capability_check(r->t->wire, r->ask, &res->err) == -1 ||
+	    r->t->wire->request(r->a, r->ask, r->t, r->request_id, u,
 	    &res->err) == -1)
 		return WL_UP_FAILED;
 	o.url = u->url;
@@ -246,9 +250,12 @@ static bool
 is_stream(const struct wl_uprun *r)
 {
 	const char *type = wl_xfer_header(r->x, "content-type");
+	const char *want = r->t->wire->stream_type;
 
+	if (want == NULL)
+		want = "text/event-stream";
 	return r->ask->stream && (type == NULL ||
-	    strncasecmp(type, "text/event-stream", 17) == 0);
+	    strncasecmp(type, want, strlen(want)) == 0);
 }
 
 /*

@@ -96,10 +96,12 @@ stream_ended(struct wl_uprun *r, struct wl_stream *s)
 {
 	struct wl_err none = { .code = WL_OK };
 
-	if (r->res->finish_reason[0] == '\0' || !wl_stream_between(s) ||
+	if (r->res->finish_reason[0] == '\0' || !wl_stream_may_end(s) ||
 	    wl_xfer_error(r->x, &r->res->err) == -1)
 		return wl_upstream_broken(r);
 	r->res->err = none;
+	if (wl_stream_finish(s) == -1)
+		return WL_UP_GONE;
 	/* the end of a response is one that was too long to be held */
 	return finish_stream(r, r->ask->api == WL_API_RESPONSES ? WL_STR("") :
 	    WL_STR("data: [DONE]\n\n"));
@@ -194,6 +196,8 @@ wl_upstream_stream(struct wl_uprun *r, bool hide_usage)
 	struct wl_stream s;
 	enum wl_upend end;
 
+	if (wl_provider_translates(r->t->wire, r->ask->api))
+		type = NULL;
 	if (!r->sink->begun && !r->gone) {
 		r->sink->begun = true;
 		if (r->sink->begin(r->sink, 200, type != NULL ? type :

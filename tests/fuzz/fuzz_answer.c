@@ -61,7 +61,7 @@ check(enum wl_api api, int how, struct wl_str body)
 	if (how == 0)
 		(void)wl_provider_openai.answer(a, &ask, &target, body, &res);
 	else if (how == 1)
-		(void)wl_provider_openai.chunk(a, &ask, &target, body, &res);
+		(void)wl_provider_openai.chunk(a, &ask, &target, body, &res, NULL);
 	else
 		wl_provider_openai.error(a, &target, 400, body, &res);
 	wl_result_end(&res);

@@ -243,7 +243,7 @@ usage(void)
 			    &target, body, &res[i]), 0)
 		else
 			CU_ASSERT_EQUAL(wl_provider_openai.chunk(arena, &ask, NULL,
-			    body, &res[i]), WL_CHUNK_USAGE);
+			    body, &res[i], NULL), WL_CHUNK_USAGE);
 		if (got->input != u->input || got->cache_read != u->read ||
 		    got->cache_write != u->write || got->output != u->output ||
 		    got->reasoning != u->reasoning ||
@@ -416,21 +416,23 @@ chunks(void)
 	CU_ASSERT_EQUAL(wl_result_init(&res, arena, 1000), 0);
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (wl_provider_openai.chunk(arena, &ask, NULL,
-		    wl_str_of(rows[i].data), &res) != rows[i].kind) {
+		    wl_str_of(rows[i].data), &res, NULL) != rows[i].kind) {
 			printf("# %s\n", rows[i].data);
 			CU_FAIL("wrong kind");
 		}
 	/* usage on any chunk, the last one wins */
 	(void)wl_provider_openai.chunk(arena, &ask, NULL, WL_STR("{\"choices\":[{}]"
-	    ",\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}}"), &res);
+	    ",\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}}"), &res,
+	    NULL);
 	(void)wl_provider_openai.chunk(arena, &ask, NULL, WL_STR("{\"choices\":[{}]"
-	    ",\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":9}}"), &res);
+	    ",\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":9}}"), &res,
+	    NULL);
 	(void)wl_provider_openai.chunk(arena, &ask, NULL,
-	    WL_STR("{\"choices\":[{}],\"usage\":null}"), &res);
+	    WL_STR("{\"choices\":[{}],\"usage\":null}"), &res, NULL);
 	CU_ASSERT_EQUAL(res.usage.output, 9);
 	(void)wl_provider_openai.chunk(arena, &ask, NULL, WL_STR("{\"choices\":[],"
 	    "\"x_groq\":{\"usage\":{\"prompt_tokens\":2,"
-	    "\"completion_tokens\":8}}}"), &res);
+	    "\"completion_tokens\":8}}}"), &res, NULL);
 	CU_ASSERT_EQUAL(res.usage.output, 8);
 }
 
@@ -459,7 +461,7 @@ tool_stream(void)
 	CU_ASSERT_EQUAL(wl_result_init(&res, arena, 1000), 0);
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		CU_ASSERT_EQUAL(wl_provider_openai.chunk(arena, &ask, NULL,
-		    wl_str_of(rows[i]), &res), WL_CHUNK_DATA);
+		    wl_str_of(rows[i]), &res, NULL), WL_CHUNK_DATA);
 	wl_result_end(&res);
 	CU_ASSERT_STRING_EQUAL(res.tools.p, "{\"index\":0,\"id\":\"a\","
 	    "\"name\":\"f\",\"arguments\":\"{\\\"x\\\":1}\"},{\"index\":1,"

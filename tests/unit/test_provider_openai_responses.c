@@ -204,7 +204,7 @@ static enum wl_chunk
 event(const char *data)
 {
 	return wl_provider_openai.chunk(arena, &ask, &target, wl_str_of(data),
-	    &res);
+	    &res, NULL);
 }
 
 static void

@@ -559,6 +559,162 @@ secrets(void)
 	end(&s);
 }
 
+/*
+ * A format of one word an event, in frames that begin with their length.
+ */
+static enum wl_chunk
+toy_chunk(struct wl_arena *a, const struct wl_ask *asked,
+    const struct wl_target *t, struct wl_str data, struct wl_result *r,
+    struct wl_relay *relay)
+{
+	(void)a;
+	(void)asked;
+	(void)t;
+	if (wl_str_eq(data, "end"))
+		return WL_CHUNK_DONE;
+	if (wl_str_eq(data, "bad"))
+		return WL_CHUNK_INVALID;
+	if (wl_str_eq(data, "fail")) {
+		wl_err_set(&r->err, WL_E_UPSTREAM, "failed");
+		wl_buf_adds(&relay->out, "data: never sent\n\n");
+		return WL_CHUNK_ERROR;
+	}
+	if (!wl_str_eq(data, "ping"))
+		wl_buf_printf(&relay->out, "data: %lld %.*s\n\n",
+		    (long long)relay->tools++, (int)data.len, data.p);
+	return WL_CHUNK_DATA;
+}
+
+static void
+toy_ended(const struct wl_ask *asked, const struct wl_target *t,
+    struct wl_result *r, struct wl_relay *relay)
+{
+	(void)asked;
+	(void)t;
+	(void)r;
+	wl_buf_adds(&relay->out, "data: over\n\n");
+}
+
+static int
+toy_unframe(struct wl_relay *relay, const char *p, size_t len,
+    struct wl_buf *sse)
+{
+	struct wl_buf *f = &relay->frame;
+	size_t n;
+
+	wl_buf_add(f, p, len);
+	while (f->len > 0) {
+		if (f->p[0] < '0' || f->p[0] > '9')
+			return -1;
+		if (f->len < (n = (size_t)(f->p[0] - '0') + 1))
+			break;
+		wl_buf_printf(sse, "data: %.*s\n\n", (int)n - 1, f->p + 1);
+		wl_buf_drop(f, n);
+	}
+	return 0;
+}
+
+static const struct wl_provider toy = {
+	.wire = "toy", .apis = WL_APIS(WL_API_CHAT), .chunk = toy_chunk,
+	.ended = toy_ended
+};
+static const struct wl_provider framed_toy = {
+	.wire = "toy", .apis = WL_APIS(WL_API_CHAT), .chunk = toy_chunk,
+	.unframe = toy_unframe
+};
+
+static void
+begin_toy(struct wl_stream *s, const struct wl_provider *wire)
+{
+	static struct wl_target t = { .key = "" };
+
+	begin(s, false);
+	wl_stream_free(s);
+	t.wire = wire;
+	wl_stream_init(s, &t, &ask, true, &res, collect, NULL);
+}
+
+/*
+ * Whatever the pieces, only what the format makes of an event passes.
+ */
+static void
+translated(void)
+{
+	static const char in[] = "\xef\xbb\xbf: hi\r\n\r\nevent: x\r\ndata: one"
+	    "\r\n\r\n\r\ndata: ping\r\n\r\nevent: y\r\n\r\ndata: two\n\n"
+	    "data: end\r\n\r\ndata: more\n\n";
+	static const char frames[] = "3one4ping3two3end4more";
+	enum wl_stream_state state;
+	struct wl_stream s;
+	size_t size;
+	int i;
+
+	for (i = 0; i < 2; i++)
+		for (size = 1; size < sizeof(in); size++) {
+			begin_toy(&s, i == 0 ? &toy : &framed_toy);
+			state = i == 0 ? feed(&s, in, sizeof(in) - 1, size) :
+			    feed(&s, frames, sizeof(frames) - 1, size);
+			CU_ASSERT_EQUAL(state, WL_STREAM_DONE);
+			CU_ASSERT_STRING_EQUAL(out.p, E("0 one") E("1 two"));
+			CU_ASSERT(strncmp(last.p, E("[DONE]"),
+			    sizeof(E("[DONE]")) - 1) == 0);
+			CU_ASSERT(wl_stream_between(&s));
+			CU_ASSERT_EQUAL(res.chunks, 2);
+			end(&s);
+		}
+}
+
+/*
+ * Ends of such streams that are no terminal events.
+ */
+static void
+translated_ends(void)
+{
+	static char *huge;
+	struct wl_stream s;
+
+	begin_toy(&s, &toy);
+	CU_ASSERT_EQUAL(feed(&s, "data: ping\n\ndata: one", 21, 3),
+	    WL_STREAM_MORE);
+	CU_ASSERT(!s.data_out);
+	CU_ASSERT_EQUAL(wl_stream_end(&s), WL_STREAM_MORE);
+	CU_ASSERT(s.data_out);
+	CU_ASSERT_EQUAL(wl_stream_finish(&s), 0);
+	CU_ASSERT_STRING_EQUAL(out.p, E("0 one") E("over"));
+	end(&s);
+
+	begin_toy(&s, &toy);
+	CU_ASSERT_EQUAL(feed(&s, E("one") E("fail") E("two"), 39, SIZE_MAX),
+	    WL_STREAM_ERROR);
+	CU_ASSERT_STRING_EQUAL(out.p, E("0 one"));
+	end(&s);
+
+	begin_toy(&s, &toy);
+	CU_ASSERT_EQUAL(feed(&s, E("bad"), 11, SIZE_MAX), WL_STREAM_INVALID);
+	CU_ASSERT_EQUAL(out.len, 0);
+	end(&s);
+
+	begin_toy(&s, &framed_toy);
+	CU_ASSERT_EQUAL(feed(&s, "3one*", 5, SIZE_MAX), WL_STREAM_INVALID);
+	CU_ASSERT_STRING_EQUAL(out.p, E("0 one"));
+	CU_ASSERT_EQUAL(feed(&s, "3two", 4, SIZE_MAX), WL_STREAM_INVALID);
+	CU_ASSERT_STRING_EQUAL(out.p, E("0 one"));
+	end(&s);
+
+	/* nothing can be made of an event without an end */
+	huge = malloc(2 * WL_STREAM_TRANSLATED);
+	CU_ASSERT_FATAL(huge != NULL);
+	memset(huge, 'x', 2 * WL_STREAM_TRANSLATED);
+	memcpy(huge, "data: ", 6);
+	begin_toy(&s, &toy);
+	CU_ASSERT_EQUAL(feed(&s, huge, 2 * WL_STREAM_TRANSLATED, 16384),
+	    WL_STREAM_INVALID);
+	CU_ASSERT_EQUAL(out.len, 0);
+	CU_ASSERT(!s.data_out);
+	end(&s);
+	free(huge);
+}
+
 int
 main(void)
 {
@@ -575,6 +731,8 @@ main(void)
 		{ "a client that has gone", client_gone },
 		{ "an error before any data", first_error },
 		{ "errors keep secrets", secrets },
+		{ "another format", translated },
+		{ "ends of another format", translated_ends },
 		{ NULL, NULL }
 	};
 
