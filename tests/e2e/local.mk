@@ -1,6 +1,12 @@
 # end-to-end tests with real clients; ./check runs them: setup.sh, then run.sh
 EXTRA_DIST += \
+	docs/COMPATIBILITY.md \
 	tests/e2e/cli.py \
+	tests/e2e/compat/clients.mjs \
+	tests/e2e/compat/clients.py \
+	tests/e2e/compat/package-lock.json \
+	tests/e2e/compat/package.json \
+	tests/e2e/compat/requirements.txt \
 	tests/e2e/gate.py \
 	tests/e2e/js/client.mjs \
 	tests/e2e/js/package-lock.json \
@@ -11,6 +17,7 @@ EXTRA_DIST += \
 	tests/e2e/test_cli.py \
 	tests/e2e/test_cli_secrets.py \
 	tests/e2e/test_clients.py \
+	tests/e2e/test_compat.py \
 	tests/e2e/test_consumer.py \
 	tests/e2e/test_doctor.py \
 	tests/e2e/test_estimate.py \
