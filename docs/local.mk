@@ -6,6 +6,6 @@ dist_man_MANS += \
 	docs/man/watchllm-consumer.8 \
 	docs/man/watchllm.fcgi.8 \
 	docs/man/watchllm-rollup.8
-EXTRA_DIST += docs/ERRORS.md
+EXTRA_DIST += docs/ERRORS.md docs/FIELD.md
 EXTRA_DIST += docs/JOURNAL.md
 EXTRA_DIST += docs/API.md docs/api.py docs/openapi.yaml

@@ -26,7 +26,7 @@ struct wl_ctx {
 	struct wl_ask		 ask;		/* gateway routes */
 	struct wl_result	 res;		/* gateway routes */
 	struct wl_err		 err;
-	char			*id;		/* {id} of the path, or NULL */
+	char			*id;		/* {id} or {model}, or NULL */
 	char			 allow[64];	/* methods of the path */
 	bool			 begun;		/* BEGIN is in the journal */
 	/* microseconds, for Server-Timing; -1: step not taken */
@@ -58,7 +58,7 @@ enum wl_limiter {
  */
 struct wl_route {
 	enum wl_method	 method;
-	const char	*path;		/* "/v1/models/{id}" */
+	const char	*path;		/* "/v1/models/{model}" */
 	int		(*handler)(struct wl_ctx *ctx);
 	enum wl_who	 who;
 	unsigned	 scope;		/* 0: any key */
@@ -78,8 +78,8 @@ extern const struct wl_route wl_routes[];
  * The row for METHOD and PATH, or NULL with *E WL_E_NOT_FOUND or
  * WL_E_METHOD; ALLOW gets the methods of the path ("GET, HEAD, OPTIONS").
  * HEAD is served by the row of GET; OPTIONS gets any row of the path.
- * *ID gets what {id} stands for, in the arena, else NULL: a piece of the path,
- * at its end all the rest.
+ * *ID gets what {id}, a piece of the path, or {model}, the rest of it, stands
+ * for, in the arena, else NULL.
  */
 const struct wl_route *wl_route_find(struct wl_arena *a, enum wl_method method,
     const char *path, char **id, char allow[64], struct wl_err *e);

@@ -10,6 +10,7 @@ libwlfcgi_a_SOURCES = \
 	fcgi/h_health_stream.c \
 	fcgi/h_models.c fcgi/h_models.h \
 	fcgi/h_prometheus.c fcgi/h_prometheus.h \
+	fcgi/h_responses.c fcgi/h_responses.h \
 	fcgi/h_usage.c fcgi/h_usage.h \
 	fcgi/io_cgi.c fcgi/io_cgi.h \
 	fcgi/io_fcgx.c fcgi/io_fcgx.h \

@@ -12,6 +12,7 @@
 #include "fcgi/h_health.h"
 #include "fcgi/h_models.h"
 #include "fcgi/h_prometheus.h"
+#include "fcgi/h_responses.h"
 #include "fcgi/h_usage.h"
 #include "lib/base/arena.h"
 
@@ -40,10 +41,18 @@ const struct wl_route wl_routes[] = {
 	    "The state of each dependency." },
 	{ WL_GET, "/v1/models", wl_h_models_get, KEY(WL_SCOPE_GATEWAY), 0,
 	    "The models that the project can call." },
-	{ WL_GET, "/v1/models/{id}", wl_h_model_get, KEY(WL_SCOPE_GATEWAY), 0,
+	{ WL_GET, "/v1/models/{model}", wl_h_model_get, KEY(WL_SCOPE_GATEWAY), 0,
 	    "One of them." },
 	{ WL_POST, "/v1/responses", wl_h_chat_post,
 	    GATEWAY(WL_API_RESPONSES), -1, "A response." },
+	{ WL_GET, "/v1/responses/{id}", wl_h_responses_get,
+	    KEY(WL_SCOPE_GATEWAY), 0, "A stored response." },
+	{ WL_DELETE, "/v1/responses/{id}", wl_h_responses_delete,
+	    KEY(WL_SCOPE_GATEWAY), 0, "Delete a stored response." },
+	{ WL_POST, "/v1/responses/{id}/cancel", wl_h_responses_cancel,
+	    KEY(WL_SCOPE_GATEWAY), 0, "Cancel a response that runs." },
+	{ WL_GET, "/v1/responses/{id}/input_items", wl_h_responses_items,
+	    KEY(WL_SCOPE_GATEWAY), 0, "What a stored response was asked." },
 	{ WL_GET, "/v1/usage", wl_h_usage_get, KEY(0), 0,
 	    "Limits of the project and the key, and what is used of them." },
 	{ .path = NULL }
@@ -52,13 +61,14 @@ _Static_assert(sizeof(wl_routes) / sizeof(wl_routes[0]) - 1 <= WL_ROUTES_MAX,
     "WL_ROUTES_MAX is too small");
 
 /*
- * Whether PATH is what PATTERN says; *ID gets the piece that stands for {id}.
+ * Whether PATH is what PATTERN says; *ID gets the piece that stands for {id},
+ * or the rest that stands for {model}: names of models have slashes.
  */
 static bool
 matches(const char *pattern, const char *path, struct wl_str *id)
 {
-	const char *mark = strstr(pattern, "{id}");
-	size_t head, len, tail;
+	const char *mark = strchr(pattern, '{'), *tail;
+	size_t head, len;
 
 	*id = WL_STR("");
 	if (mark == NULL)
@@ -67,11 +77,10 @@ matches(const char *pattern, const char *path, struct wl_str *id)
 	if (strncmp(pattern, path, head) != 0)
 		return false;
 	path += head;
-	tail = strlen(mark) - strlen("{id}");
-	/* at the end it is what is left: names of models have slashes */
-	len = tail == 0 ? strlen(path) : strcspn(path, "/");
-	if (len == 0 || strlen(path + len) != tail ||
-	    strcmp(path + len, mark + strlen("{id}")) != 0)
+	tail = strchr(mark, '}') + 1;
+	len = strncmp(mark, "{model}", 7) == 0 ? strlen(path) :
+	    strcspn(path, "/");
+	if (len == 0 || strcmp(path + len, tail) != 0)
 		return false;
 	*id = (struct wl_str){ path, len };
 	return true;

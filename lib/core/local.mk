@@ -35,6 +35,7 @@ libwatchllm_a_SOURCES += \
 	lib/core/redact_number.c \
 	lib/core/redact_rules.c lib/core/redact_rules.h \
 	lib/core/rollup.c lib/core/rollup.h \
+	lib/core/stored.c lib/core/stored.h \
 	lib/core/stream.c lib/core/stream.h \
 	lib/core/upstream.c lib/core/upstream.h lib/core/upstream_priv.h \
 	lib/core/upstream_attempt.c \

@@ -7,6 +7,7 @@ BASE_LINTS = \
 	tests/lint/conf.sh \
 	tests/lint/dist.sh \
 	tests/lint/errors.sh \
+	tests/lint/field.sh \
 	tests/lint/headers.sh \
 	tests/lint/layers.sh \
 	tests/lint/lint_test.sh

@@ -44,10 +44,18 @@ static const struct {
 	    false },
 	{ WL_GET, "/v1/models", WL_WHO_KEY, WL_SCOPE_GATEWAY, WL_LIMITER_NONE,
 	    false },
-	{ WL_GET, "/v1/models/{id}", WL_WHO_KEY, WL_SCOPE_GATEWAY,
+	{ WL_GET, "/v1/models/{model}", WL_WHO_KEY, WL_SCOPE_GATEWAY,
 	    WL_LIMITER_NONE, false },
 	{ WL_POST, "/v1/responses", WL_WHO_KEY, WL_SCOPE_GATEWAY,
 	    WL_LIMITER_GATEWAY, true },
+	{ WL_GET, "/v1/responses/{id}", WL_WHO_KEY, WL_SCOPE_GATEWAY,
+	    WL_LIMITER_NONE, false },
+	{ WL_DELETE, "/v1/responses/{id}", WL_WHO_KEY, WL_SCOPE_GATEWAY,
+	    WL_LIMITER_NONE, false },
+	{ WL_POST, "/v1/responses/{id}/cancel", WL_WHO_KEY, WL_SCOPE_GATEWAY,
+	    WL_LIMITER_NONE, false },
+	{ WL_GET, "/v1/responses/{id}/input_items", WL_WHO_KEY,
+	    WL_SCOPE_GATEWAY, WL_LIMITER_NONE, false },
 	{ WL_GET, "/v1/usage", WL_WHO_KEY, 0, WL_LIMITER_NONE, false },
 };
 #define WANT	(sizeof(want) / sizeof(want[0]))
@@ -87,7 +95,7 @@ rows(void)
 }
 
 /*
- * At the end of a path the piece is all that is left.
+ * A piece ends at a slash, but for the name of a model.
  */
 static void
 pieces(void)
@@ -96,6 +104,11 @@ pieces(void)
 	CU_ASSERT_STRING_EQUAL(id, "gpt-4o");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(find(WL_HEAD, "/v1/models/a/b/c:free"));
 	CU_ASSERT_STRING_EQUAL(id, "a/b/c:free");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(find(WL_POST, "/v1/responses/r/cancel"));
+	CU_ASSERT_STRING_EQUAL(id, "r");
+	CU_ASSERT_STRING_EQUAL(allow, "POST, OPTIONS");
+	CU_ASSERT_PTR_NULL(find(WL_GET, "/v1/responses/r/other"));
+	CU_ASSERT_EQUAL(err.code, WL_E_NOT_FOUND);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(find(WL_GET, "/v1/models"));
 	CU_ASSERT_PTR_NULL(id);
 }
@@ -131,6 +144,21 @@ unknown(void)
 	}
 }
 
+/*
+ * The first row of PATH for M, or NULL.
+ */
+static const struct wl_route *
+row_for(const char *path, enum wl_method m)
+{
+	const struct wl_route *r;
+
+	for (r = wl_routes; r->path != NULL; r++)
+		if (strcmp(r->path, path) == 0 && (m == r->method ||
+		    m == WL_OPTIONS || (m == WL_HEAD && r->method == WL_GET)))
+			return r;
+	return NULL;
+}
+
 static void
 wrong_method(void)
 {
@@ -140,13 +168,12 @@ wrong_method(void)
 
 	for (r = wl_routes; r->path != NULL; r++)
 		for (m = 0; m < WL_METHOD_MAX; m++) {
-			bool served = m == (int)r->method ||
-			    m == WL_OPTIONS ||
-			    (m == WL_HEAD && r->method == WL_GET);
+			const struct wl_route *want_row =
+			    row_for(r->path, (enum wl_method)m);
 
-			if (served) {
+			if (want_row != NULL) {
 				CU_ASSERT_PTR_EQUAL(find((enum wl_method)m,
-				    r->path), r);
+				    r->path), want_row);
 				snprintf(word, sizeof(word), "%s",
 				    wl_method_name((enum wl_method)m));
 				CU_ASSERT_PTR_NOT_NULL(strstr(allow, word));

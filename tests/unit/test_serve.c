@@ -13,6 +13,7 @@
 #include "fcgi/h_chat.h"
 #include "fcgi/h_estimate.h"
 #include "fcgi/h_models.h"
+#include "fcgi/h_responses.h"
 #include "fcgi/worker.h"
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
@@ -288,6 +289,34 @@ wl_models_flush(void)
 }
 
 /* their real ones would need the stores */
+int
+wl_h_responses_get(struct wl_ctx *ctx)
+{
+	(void)ctx;
+	return 0;
+}
+
+int
+wl_h_responses_delete(struct wl_ctx *ctx)
+{
+	(void)ctx;
+	return 0;
+}
+
+int
+wl_h_responses_cancel(struct wl_ctx *ctx)
+{
+	(void)ctx;
+	return 0;
+}
+
+int
+wl_h_responses_items(struct wl_ctx *ctx)
+{
+	(void)ctx;
+	return 0;
+}
+
 int
 wl_h_estimate_post(struct wl_ctx *ctx)
 {
