@@ -13,6 +13,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/jw.h"
 #include "lib/base/money.h"
+#include "lib/core/error_body.h"
 #include "lib/core/model.h"
 #include "lib/core/upstream.h"
 #include "lib/http/io.h"
@@ -174,6 +175,7 @@ wl_h_chat_post(struct wl_ctx *ctx)
 	};
 	struct wl_target t[WL_TARGETS];
 	struct wl_result *res = &ctx->res;
+	struct wl_buf b;
 	int n;
 
 	if (wl_ask_check(&ctx->ask, &ctx->err) == -1 ||
@@ -193,7 +195,9 @@ wl_h_chat_post(struct wl_ctx *ctx)
 	}
 	if (res->refusal.len == 0)
 		return -1;
-	wl_serve_reply(ctx, res->http, "application/json", res->refusal.p,
-	    res->refusal.len);
+	wl_buf_init(&b, 0);
+	wl_error_body(&b, ctx->ask.api, &ctx->err, res->http, res->refusal,
+	    ctx->req.id);
+	wl_serve_json(ctx, res->http, &b);
 	return 0;
 }

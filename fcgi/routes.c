@@ -39,6 +39,8 @@ const struct wl_route wl_routes[] = {
 	{ WL_GET, "/v1/health", wl_h_health_get, OPEN, 0, ALIVE },
 	{ WL_GET, "/v1/health/detailed", wl_h_health_detailed_get, OPERATOR, 0,
 	    "The state of each dependency." },
+	{ WL_POST, "/v1/messages", wl_h_chat_post,
+	    GATEWAY(WL_API_MESSAGES), -1, "A message, as Anthropic has it." },
 	{ WL_GET, "/v1/models", wl_h_models_get, KEY(WL_SCOPE_GATEWAY), 0,
 	    "The models that the project can call." },
 	{ WL_GET, "/v1/models/{model}", wl_h_model_get, KEY(WL_SCOPE_GATEWAY), 0,

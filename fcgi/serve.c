@@ -17,6 +17,7 @@
 #include "lib/base/log.h"
 #include "lib/core/address.h"
 #include "lib/core/catalog.h"
+#include "lib/core/error_body.h"
 #include "lib/core/event.h"
 #include "lib/core/model.h"
 #include "lib/core/models.h"
@@ -180,25 +181,13 @@ static void
 reply_error(struct wl_ctx *ctx)
 {
 	const struct wl_err *e = &ctx->err;
-	const struct wl_err_row *row = wl_err_row(e->code);
 	struct wl_buf b;
-	struct wl_jw w;
 
 	if (ctx->resp.head_sent || e->code == WL_E_CLIENT_CLOSED)
 		return;
 	wl_buf_init(&b, ERROR_MAX);
-	wl_jw_init(&w, &b);
-	wl_jw_obj(&w, NULL);
-	wl_jw_obj(&w, "error");
-	wl_jw_str(&w, "message", e->msg);
-	wl_jw_str(&w, "type", row->type);
-	wl_jw_str(&w, "code", row->word);
-	if (e->param != NULL)
-		wl_jw_str(&w, "param", e->param);
-	if (e->details != NULL)
-		wl_jw_raw(&w, "details", e->details, strlen(e->details));
-	wl_jw_end(&w, '}');
-	wl_jw_end(&w, '}');
+	wl_error_body(&b, wl_error_api(ctx->req.path), e, status_of(e),
+	    WL_STR(""), ctx->req.id);
 	wl_serve_json(ctx, status_of(e), &b);
 }
 
@@ -389,6 +378,9 @@ answer(struct wl_ctx *ctx, struct wl_io *io)
 {
 	if (read_head(ctx, io) == -1 || find_route(ctx) == -1)
 		return -1;
+	/* its clients look for it there */
+	if (wl_error_api(ctx->req.path) == WL_API_MESSAGES)
+		wl_resp_set(&ctx->resp, "request-id", ctx->req.id);
 	if (ctx->req.method == WL_OPTIONS) {
 		(void)wl_cors_preflight(&ctx->req, &ctx->resp, ctx->conf,
 		    ctx->allow);

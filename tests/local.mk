@@ -42,6 +42,7 @@ tests_fake_llm_fake_llm_SOURCES = \
 	tests/fake_llm/out.c tests/fake_llm/out.h \
 	tests/fake_llm/reply.c tests/fake_llm/reply.h \
 	tests/fake_llm/request.c tests/fake_llm/request.h \
+	tests/fake_llm/messages.c tests/fake_llm/messages.h \
 	tests/fake_llm/responses.c tests/fake_llm/responses.h \
 	tests/fake_llm/rules.c tests/fake_llm/rules.h \
 	tests/fake_llm/schema.c tests/fake_llm/schema.h \

@@ -16,21 +16,26 @@
 #define BLOB_MIN	((size_t)1024)
 /* Most bytes of the "user" field that are kept. */
 #define USER_MAX	((size_t)256)
+/* Most bytes of a header that goes on to the provider. */
+#define HEADER_MAX	((size_t)1024)
 
 /* Members that decide where a body goes and how it comes back. */
 static const char *const deciding[] = { "background", "model", "stream",
     "stream_options" };
 
 /*
- * The member of each API that carries the text.
+ * Each API: its path, the member that carries the text, and the one beside it.
  */
-static const char *const content[] = {
-	[WL_API_CHAT] = "messages",
-	[WL_API_COMPLETIONS] = "prompt",
-	[WL_API_EMBEDDINGS] = "input",
-	[WL_API_RESPONSES] = "input",
+static const struct {
+	const char	*path, *content, *system;
+} apis[] = {
+	[WL_API_CHAT] = { "/v1/chat/completions", "messages", NULL },
+	[WL_API_COMPLETIONS] = { "/v1/completions", "prompt", NULL },
+	[WL_API_EMBEDDINGS] = { "/v1/embeddings", "input", NULL },
+	[WL_API_MESSAGES] = { "/v1/messages", "messages", "system" },
+	[WL_API_RESPONSES] = { "/v1/responses", "input", "instructions" },
 };
-static_assert(sizeof(content) / sizeof(content[0]) == WL_API_MAX,
+static_assert(sizeof(apis) / sizeof(apis[0]) == WL_API_MAX,
     "a row for every API");
 
 static const char *const sources[] = {
@@ -51,7 +56,19 @@ wl_usage_source_name(enum wl_usage_source s)
 const char *
 wl_api_content(enum wl_api api)
 {
-	return content[api];
+	return apis[api].content;
+}
+
+const char *
+wl_api_system(enum wl_api api)
+{
+	return apis[api].system;
+}
+
+const char *
+wl_api_path(enum wl_api api)
+{
+	return apis[api].path;
 }
 
 int64_t
@@ -247,12 +264,12 @@ estimate(const struct wl_ask *ask)
 	struct json_object *o;
 	struct measure m = { 0, 0 };
 
-	if (json_object_object_get_ex(ask->json, content[ask->api], &o))
+	if (json_object_object_get_ex(ask->json, wl_api_content(ask->api), &o))
 		measure(o, &m);
 	if (json_object_object_get_ex(ask->json, "tools", &o))
 		measure(o, &m);
-	if (ask->api == WL_API_RESPONSES &&
-	    json_object_object_get_ex(ask->json, "instructions", &o))
+	if (wl_api_system(ask->api) != NULL &&
+	    json_object_object_get_ex(ask->json, wl_api_system(ask->api), &o))
 		measure(o, &m);
 	return wl_tokens_estimate(m.bytes) + m.tokens;
 }
@@ -294,7 +311,9 @@ read_members(struct wl_ask *ask)
 	int64_t n;
 
 	(void)wl_json_str(ask->json, "model", &ask->model);
-	if (wl_json_str(ask->json, "user", &ask->user))
+	if (ask->api == WL_API_MESSAGES ?
+	    wl_json_str(wl_json_obj(ask->json, "metadata"), "user_id",
+	    &ask->user) : wl_json_str(ask->json, "user", &ask->user))
 		ask->user.len = wl_utf8_cut(ask->user.p, ask->user.len,
 		    USER_MAX);
 	if (ask->api != WL_API_EMBEDDINGS)
@@ -330,6 +349,35 @@ refuse_json(struct wl_ask *ask, enum wl_json_fault fault)
 	wl_err_set(&ask->fault, WL_E_INVALID_JSON, NULL);
 }
 
+/*
+ * A header that goes on as it is: visible ASCII and spaces.
+ */
+static const char *
+read_header(struct wl_ask *ask, const struct wl_req *r, const char *name)
+{
+	const char *v = r->io == NULL ? NULL : wl_req_header(r, name), *p;
+
+	if (v == NULL || v[0] == '\0')
+		return NULL;
+	for (p = v; *p >= ' ' && *p <= '~';)
+		p++;
+	if (*p == '\0' && (size_t)(p - v) <= HEADER_MAX)
+		return wl_arena_strdup(r->arena, v);
+	wl_err_set(&ask->fault, WL_E_INVALID_REQUEST,
+	    "The header \"%s\" is not valid.", name);
+	ask->fault.param = name;
+	return NULL;
+}
+
+static void
+read_headers(struct wl_ask *ask, const struct wl_req *r)
+{
+	if (ask->api != WL_API_MESSAGES)
+		return;
+	ask->anthropic_version = read_header(ask, r, "anthropic-version");
+	ask->anthropic_beta = read_header(ask, r, "anthropic-beta");
+}
+
 void
 wl_ask_read(struct wl_ask *ask, enum wl_api api, const struct wl_req *r)
 {
@@ -361,6 +409,7 @@ wl_ask_read(struct wl_ask *ask, enum wl_api api, const struct wl_req *r)
 		return;
 	}
 	read_members(ask);
+	read_headers(ask, r);
 	refuse_twins(ask);
 }
 
@@ -464,11 +513,11 @@ wl_ask_check(const struct wl_ask *ask, struct wl_err *e)
 		return bad(e, "stream", "must be true or false");
 	if (!is_or_none(ask, "stream_options", json_type_object))
 		return bad(e, "stream_options", "must be an object");
-	if (ask->api == WL_API_CHAT)
+	if (ask->api == WL_API_CHAT || ask->api == WL_API_MESSAGES)
 		return check_messages(ask, e);
 	if (ask->api == WL_API_RESPONSES)
 		return check_response(ask, e);
-	if (!wl_json_has(ask->json, content[ask->api]))
-		return bad(e, content[ask->api], "is missing");
+	if (!wl_json_has(ask->json, wl_api_content(ask->api)))
+		return bad(e, wl_api_content(ask->api), "is missing");
 	return 0;
 }

@@ -18,7 +18,8 @@ struct wl_conf;
 struct wl_req;
 
 enum wl_api {
-	WL_API_CHAT, WL_API_COMPLETIONS, WL_API_EMBEDDINGS, WL_API_RESPONSES,
+	WL_API_CHAT, WL_API_COMPLETIONS, WL_API_EMBEDDINGS, WL_API_MESSAGES,
+	WL_API_RESPONSES,
 	WL_API_MAX
 };
 
@@ -26,6 +27,16 @@ enum wl_api {
  * The member of a body for API that holds the prompt: "messages", "input".
  */
 const char *wl_api_content(enum wl_api api);
+
+/*
+ * The member that holds instructions beside it, or NULL.
+ */
+const char *wl_api_system(enum wl_api api);
+
+/*
+ * The path of API: "/v1/messages".
+ */
+const char *wl_api_path(enum wl_api api);
 
 /*
  * Whether a text is none but a picture, a sound or the like, which nobody
@@ -54,6 +65,8 @@ struct wl_ask {
 	bool			 include_usage;	/* the client asked for it */
 	int64_t			 max_tokens;	/* 0: not given */
 	int64_t			 input_estimate;	/* tokens */
+	/* headers of Anthropic's API, for such a provider; NULL: none */
+	const char		*anthropic_version, *anthropic_beta;
 	struct wl_err		 fault;		/* code WL_OK: none */
 };
 

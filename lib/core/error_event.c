@@ -6,22 +6,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/jw.h"
-
-static void
-put_error(struct wl_jw *w, const struct wl_err *e)
-{
-	const struct wl_err_row *row = wl_err_row(e->code);
-
-	wl_jw_obj(w, NULL);
-	wl_jw_obj(w, "error");
-	wl_jw_str(w, "message", e->msg);
-	wl_jw_str(w, "type", row->type);
-	wl_jw_str(w, "code", row->word);
-	if (e->param != NULL)
-		wl_jw_str(w, "param", e->param);
-	wl_jw_end(w, '}');
-	wl_jw_end(w, '}');
-}
+#include "lib/core/error_body.h"
 
 /*
  * An event with the response as far as it is known: clients build theirs from
@@ -83,17 +68,16 @@ void
 wl_error_event(struct wl_buf *b, enum wl_api api, const struct wl_result *res,
     const char *request_id)
 {
-	struct wl_jw w;
+	const struct wl_err *e = &res->err;
+	int status = e->http != 0 ? e->http : wl_err_row(e->code)->http;
 
 	if (api == WL_API_RESPONSES) {
 		put_failed(b, res, request_id);
 		return;
 	}
+	if (api == WL_API_MESSAGES)
+		wl_buf_adds(b, "event: error\n");
 	wl_buf_adds(b, "data: ");
-	wl_jw_init(&w, b);
-	if (res->refusal.len > 0)
-		wl_buf_add(b, res->refusal.p, res->refusal.len);
-	else
-		put_error(&w, &res->err);
+	wl_error_body(b, api, e, status, res->refusal, request_id);
 	wl_buf_adds(b, "\n\n");
 }

@@ -11,7 +11,7 @@ struct wl_buf;
 /*
  * Append it as clients of API expect it: "data: {...}" with the object of
  * every error answer, what the provider said (RES->refusal) where it said
- * something; of the Responses API "response.failed", behind "response.created"
+ * something; of Anthropic's messages "event: error"; of the Responses API "response.failed", behind "response.created"
  * when no event was passed on, where REQUEST_ID stands for the id of a
  * response that has none yet.
  */

@@ -5,7 +5,6 @@
 #include "config.h"
 #include "lib/core/event.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -39,15 +38,6 @@ struct record {
 	size_t		 hits;		/* redacted */
 	bool		 truncated;
 };
-
-static const char *const route_names[] = {
-	[WL_API_CHAT] = "/v1/chat/completions",
-	[WL_API_COMPLETIONS] = "/v1/completions",
-	[WL_API_EMBEDDINGS] = "/v1/embeddings",
-	[WL_API_RESPONSES] = "/v1/responses",
-};
-static_assert(sizeof(route_names) / sizeof(route_names[0]) == WL_API_MAX,
-    "a route for every API");
 
 static void
 record_open(struct record *rec, struct wl_buf *b,
@@ -230,7 +220,7 @@ put_call(struct record *rec, const struct wl_req *r,
 		wl_jw_str(&rec->w, "generation", ad->gate.generation);
 	wl_jw_str(&rec->w, "type", "prompt_call");
 	wl_jw_str(&rec->w, "source", "gateway");
-	wl_jw_str(&rec->w, "route", route_names[ask->api]);
+	wl_jw_str(&rec->w, "route", wl_api_path(ask->api));
 	wl_jw_str(&rec->w, "request_id", r->id);
 	put_word(rec, "client_request_id", r->client_request_id);
 	if (ask->model.len > 0)
@@ -376,13 +366,14 @@ put_value(struct walk *k, const char *key, struct json_object *o)
 
 /*
  * The prompt: text where it is one, else JSON as text.  Instructions that
- * stand beside it (Responses API) are a part of it, in a quarter of the room
+ * stand beside it (Responses API, Anthropic's messages) are a part of it, in a quarter of the room
  * at most.
  */
 static void
 put_input(struct record *rec, const struct wl_ask *ask, size_t max)
 {
 	const char *name = wl_api_content(ask->api);
+	const char *beside = wl_api_system(ask->api);
 	struct json_object *o = NULL, *system = NULL;
 	struct record inner;
 	struct walk k = { &inner, max }, first = { &inner, max / 4 };
@@ -392,9 +383,8 @@ put_input(struct record *rec, const struct wl_ask *ask, size_t max)
 	    ask->api == WL_API_RESPONSES)
 		/* one that the provider keeps, and what stands in it */
 		(void)json_object_object_get_ex(ask->json, "prompt", &o);
-	if (ask->api == WL_API_RESPONSES)
-		(void)json_object_object_get_ex(ask->json, "instructions",
-		    &system);
+	if (beside != NULL)
+		(void)json_object_object_get_ex(ask->json, beside, &system);
 	if (o == NULL && system == NULL)
 		return;
 	if (system == NULL && json_object_is_type(o, json_type_string)) {
@@ -408,7 +398,7 @@ put_input(struct record *rec, const struct wl_ask *ask, size_t max)
 	wl_jw_init(&inner.w, &b);
 	if (system != NULL) {
 		wl_jw_obj(&inner.w, NULL);
-		put_value(&first, "instructions", system);
+		put_value(&first, beside, system);
 		spend(&k, max / 4 - first.left);
 		put_value(&k, name, o);
 		wl_jw_end(&inner.w, '}');

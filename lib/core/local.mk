@@ -12,6 +12,7 @@ libwatchllm_a_SOURCES += \
 	lib/core/drain_lost.c \
 	lib/core/drain_row.c lib/core/drain_row.h \
 	lib/core/drain_spool.c \
+	lib/core/error_body.c lib/core/error_body.h \
 	lib/core/error_event.c lib/core/error_event.h \
 	lib/core/estimate.c lib/core/estimate.h \
 	lib/core/event.c lib/core/event.h \
@@ -25,6 +26,9 @@ libwatchllm_a_SOURCES += \
 	lib/core/price_import.c lib/core/price_import.h \
 	lib/core/promise.c lib/core/promise.h \
 	lib/core/provider.c lib/core/provider.h \
+	lib/core/provider_anthropic.c lib/core/provider_anthropic.h \
+	lib/core/provider_anthropic_messages.c \
+	lib/core/provider_edit.c lib/core/provider_edit.h \
 	lib/core/provider_error.c lib/core/provider_error.h \
 	lib/core/provider_openai.c lib/core/provider_openai.h \
 	lib/core/provider_openai_list.c \

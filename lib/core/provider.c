@@ -7,6 +7,7 @@
 #include <string.h>
 
 const struct wl_provider *const wl_providers[] = {
+	&wl_provider_anthropic,
 	&wl_provider_openai,
 	NULL
 };

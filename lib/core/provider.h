@@ -142,6 +142,7 @@ struct wl_provider {
  */
 bool wl_provider_translates(const struct wl_provider *p, enum wl_api api);
 
+extern const struct wl_provider wl_provider_anthropic;
 extern const struct wl_provider wl_provider_openai;
 extern const struct wl_provider *const wl_providers[];	/* NULL-ended */
 const struct wl_provider *wl_provider_find(const char *wire);

@@ -12,96 +12,20 @@
 #include "lib/base/json.h"
 #include "lib/base/secret.h"
 #include "lib/core/model.h"
+#include "lib/core/provider_edit.h"
 #include "lib/core/provider_error.h"
 
 static const char *const paths[] = {
 	[WL_API_CHAT] = "/chat/completions",
 	[WL_API_COMPLETIONS] = "/completions",
 	[WL_API_EMBEDDINGS] = "/embeddings",
+	[WL_API_MESSAGES] = NULL,
 	[WL_API_RESPONSES] = "/responses",
 };
 static_assert(sizeof(paths) / sizeof(paths[0]) == WL_API_MAX,
     "a path for every API");
 
 /* ---- the request ---- */
-
-/*
- * TEXT in place of CUT bytes at OFF of the body.
- */
-struct edit {
-	size_t		 off, cut;
-	struct wl_str	 text;
-};
-
-struct edits {
-	struct edit	 e[2];
-	int		 n;
-};
-
-static void
-add_edit(struct edits *ed, size_t off, size_t cut, struct wl_str text)
-{
-	struct edit *e = &ed->e[ed->n++];
-
-	*e = (struct edit){ off, cut, text };
-	if (ed->n == 2 && ed->e[0].off > off) {
-		ed->e[1] = ed->e[0];
-		ed->e[0] = (struct edit){ off, cut, text };
-	}
-}
-
-/*
- * The body with its edits; every other byte stays.
- */
-static int
-splice(struct wl_arena *a, struct wl_str body, const struct edits *ed,
-    struct wl_str *out)
-{
-	size_t len = body.len, from = 0;
-	char *p;
-	int i;
-
-	if (ed->n == 0) {
-		*out = body;
-		return 0;
-	}
-	for (i = 0; i < ed->n; i++)
-		len += ed->e[i].text.len - ed->e[i].cut;
-	if ((p = wl_arena_alloc(a, len)) == NULL)
-		return -1;
-	*out = (struct wl_str){ p, len };
-	for (i = 0; i < ed->n; i++) {
-		memcpy(p, body.p + from, ed->e[i].off - from);
-		p += ed->e[i].off - from;
-		memcpy(p, ed->e[i].text.p, ed->e[i].text.len);
-		p += ed->e[i].text.len;
-		from = ed->e[i].off + ed->e[i].cut;
-	}
-	memcpy(p, body.p + from, body.len - from);
-	return 0;
-}
-
-static int
-edit_model(struct wl_arena *a, const struct wl_ask *ask,
-    const struct wl_target *t, struct edits *ed)
-{
-	struct wl_buf b;
-	struct wl_str s;
-	size_t off, len;
-	bool dup;
-
-	if (wl_str_eq(ask->model, t->model) || !wl_json_find(ask->body.p,
-	    ask->body.len, "model", &off, &len, &dup))
-		return 0;
-	wl_buf_init(&b, 0);
-	wl_json_quote(&b, t->model, strlen(t->model));
-	s = (struct wl_str){ wl_arena_dup(a, b.p, b.len), b.len };
-	wl_buf_free(&b);
-	if (s.p == NULL)
-		return -1;
-	add_edit(ed, off, len, s);
-	return 0;
-}
 
 /*
  * Just behind the opening brace of the object at P.
@@ -127,7 +51,7 @@ is_empty_object(struct wl_str o)
  * Ask for the usage of a stream where the client did not.
  */
 static void
-edit_usage(const struct wl_ask *ask, struct edits *ed)
+edit_usage(const struct wl_ask *ask, struct wl_edits *ed)
 {
 	struct wl_str body = ask->body, o;
 	size_t off, len, at, n;
@@ -135,19 +59,19 @@ edit_usage(const struct wl_ask *ask, struct edits *ed)
 
 	if (!wl_json_find(body.p, body.len, "stream_options", &off, &len,
 	    &dup)) {
-		add_edit(ed, inside(body.p), 0, WL_STR(
+		wl_edit_add(ed, inside(body.p), 0, WL_STR(
 		    "\"stream_options\":{\"include_usage\":true},"));
 		return;
 	}
 	o = (struct wl_str){ body.p + off, len };
 	if (o.p[0] != '{')	/* null */
-		add_edit(ed, off, len, WL_STR("{\"include_usage\":true}"));
+		wl_edit_add(ed, off, len, WL_STR("{\"include_usage\":true}"));
 	else if (wl_json_find(o.p, o.len, "include_usage", &at, &n, &dup))
-		add_edit(ed, off + at, n, WL_STR("true"));
+		wl_edit_add(ed, off + at, n, WL_STR("true"));
 	else if (is_empty_object(o))
-		add_edit(ed, off + 1, 0, WL_STR("\"include_usage\":true"));
+		wl_edit_add(ed, off + 1, 0, WL_STR("\"include_usage\":true"));
 	else
-		add_edit(ed, off + 1, 0, WL_STR("\"include_usage\":true,"));
+		wl_edit_add(ed, off + 1, 0, WL_STR("\"include_usage\":true,"));
 }
 
 static void
@@ -172,7 +96,7 @@ request(struct wl_arena *a, const struct wl_ask *ask,
     const struct wl_target *t, const char *request_id, struct wl_upcall *u,
     struct wl_err *e)
 {
-	struct edits ed = { .n = 0 };
+	struct wl_edits ed = { .n = 0 };
 	char *key;
 	int n = 0;
 
@@ -183,8 +107,8 @@ request(struct wl_arena *a, const struct wl_ask *ask,
 		edit_usage(ask, &ed);
 	u->url = wl_arena_printf(a, "%s%s", t->base_url, paths[ask->api]);
 	u->headers = wl_arena_alloc(a, 5 * sizeof(*u->headers));
-	if (edit_model(a, ask, t, &ed) == -1 ||
-	    splice(a, ask->body, &ed, &u->body) == -1 || u->url == NULL ||
+	if (wl_edit_model(a, ask, t, &ed) == -1 ||
+	    wl_edit_splice(a, ask->body, &ed, &u->body) == -1 || u->url == NULL ||
 	    u->headers == NULL || wl_openai_key_header(a, t, &key) == -1)
 		return wl_err_set(e, WL_E_UNAVAILABLE, NULL);
 	u->headers[n++] = "Content-Type: application/json";
@@ -396,8 +320,8 @@ answer(struct wl_arena *a, const struct wl_ask *ask,
 
 /* ---- errors ---- */
 
-static void
-error(struct wl_arena *a, const struct wl_target *t, int status,
+void
+wl_openai_error(struct wl_arena *a, const struct wl_target *t, int status,
     struct wl_str body, struct wl_result *res)
 {
 	struct json_object *o;
@@ -467,7 +391,7 @@ const struct wl_provider wl_provider_openai = {
 	.answer = answer,
 	.chunk = chunk,
 	.skimmed = skimmed,
-	.error = error,
+	.error = wl_openai_error,
 	.list = wl_openai_list,
 	.listed = wl_openai_listed,
 };

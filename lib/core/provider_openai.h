@@ -50,6 +50,8 @@ void wl_openai_copy(struct wl_arena *a, struct wl_str part, char *dst,
 /*
  * As in struct wl_provider.
  */
+void wl_openai_error(struct wl_arena *a, const struct wl_target *t,
+    int status, struct wl_str body, struct wl_result *res);
 int wl_openai_list(struct wl_arena *a, const struct wl_target *t,
     struct wl_upcall *u, struct wl_err *e);
 int wl_openai_listed(struct wl_arena *a, struct wl_str body,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/base/arena.h"
+#include "lib/base/clock.h"
 #include "lib/base/err.h"
 #include "lib/base/json.h"
 #include "lib/core/model.h"
@@ -86,6 +87,22 @@ text(struct wl_arena *a, struct json_object *o)
 }
 
 /*
+ * When it was released, of a list that tells it in words, as Anthropic's does.
+ */
+static int64_t
+released(struct wl_arena *a, struct wl_str value)
+{
+	struct json_object *o = member(a, value, "created_at");
+	int64_t ms;
+
+	if (!json_object_is_type(o, json_type_string) ||
+	    wl_clock_parse(json_object_get_string(o),
+	    (size_t)json_object_get_string_len(o), &ms) == -1)
+		return 0;
+	return ms / 1000;
+}
+
+/*
  * The model that VALUE tells of; what has no name is none.
  */
 static int
@@ -97,7 +114,7 @@ take(struct wl_arena *a, struct wl_str value, struct wl_model_item *v, int *n)
 	m->name = text(a, member(a, value, "id"));
 	m->owned_by = text(a, member(a, value, "owned_by"));
 	m->created = json_object_is_type(created, json_type_int) ?
-	    json_object_get_int64(created) : 0;
+	    json_object_get_int64(created) : released(a, value);
 	if (m->created < 0)
 		m->created = 0;
 	if (m->name == NULL || m->owned_by == NULL)

@@ -467,6 +467,17 @@ wl_stream_end(struct wl_stream *s)
 	return s->gone ? WL_STREAM_GONE : (enum wl_stream_state)s->over;
 }
 
+struct wl_str
+wl_stream_last(enum wl_api api)
+{
+	if (api == WL_API_RESPONSES)
+		return WL_STR("");
+	if (api == WL_API_MESSAGES)
+		return WL_STR("event: message_stop\n"
+		    "data: {\"type\":\"message_stop\"}\n\n");
+	return WL_STR("data: [DONE]\n\n");
+}
+
 bool
 wl_stream_between(const struct wl_stream *s)
 {

@@ -92,6 +92,12 @@ bool wl_stream_may_end(const struct wl_stream *s);
 int wl_stream_finish(struct wl_stream *s);
 
 /*
+ * The terminal event of a stream of API that has none of its own; empty where
+ * it was one too long to be held.
+ */
+struct wl_str wl_stream_last(enum wl_api api);
+
+/*
  * Whether what was passed on ends between two events, as it does unless one is
  * very long: a comment, or an event of ours, can be put in.
  */

@@ -102,9 +102,7 @@ stream_ended(struct wl_uprun *r, struct wl_stream *s)
 	r->res->err = none;
 	if (wl_stream_finish(s) == -1)
 		return WL_UP_GONE;
-	/* the end of a response is one that was too long to be held */
-	return finish_stream(r, r->ask->api == WL_API_RESPONSES ? WL_STR("") :
-	    WL_STR("data: [DONE]\n\n"));
+	return finish_stream(r, wl_stream_last(r->ask->api));
 }
 
 /*

@@ -29,6 +29,7 @@ EXTRA_DIST += \
 	tests/e2e/test_openapi.py \
 	tests/e2e/test_prices.py \
 	tests/e2e/test_redaction.py \
+	tests/e2e/test_messages.py \
 	tests/e2e/test_responses.py \
 	tests/e2e/test_rollup.py \
 	tests/e2e/test_start.py \

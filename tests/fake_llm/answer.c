@@ -23,6 +23,34 @@ keep_string(struct fake_call *call, const char *s, size_t n)
 	return at;
 }
 
+static bool
+is_type(struct json_object *o, const char *word)
+{
+	struct json_object *type = fake_request_get(o, "type");
+
+	return json_object_is_type(type, json_type_string) &&
+	    strcmp(json_object_get_string(type), word) == 0;
+}
+
+/*
+ * The same as Anthropic's API says it.
+ */
+static int64_t
+wanted_by_type(struct fake_call *call, struct json_object *c,
+    const char **name)
+{
+	struct json_object *n = fake_request_get(c, "name");
+
+	if (is_type(c, "none"))
+		return 0;
+	if (is_type(c, "tool") && json_object_is_type(n, json_type_string)) {
+		*name = json_object_get_string(n);
+		return 1;
+	}
+	return is_type(c, "any") && call->s.tool_calls == 0 ? 1 :
+	    call->s.tool_calls;
+}
+
 /*
  * The tool that TOOL_CHOICE names, -1 for none, 0 where the choice is free.
  */
@@ -33,6 +61,8 @@ wanted_tools(struct fake_call *call, const char **name)
 			   *fn;
 
 	*name = NULL;
+	if (call->api == FAKE_API_MESSAGES)
+		return wanted_by_type(call, c, name);
 	if (json_object_is_type(c, json_type_string)) {
 		if (strcmp(json_object_get_string(c), "none") == 0)
 			return 0;
@@ -53,13 +83,16 @@ wanted_tools(struct fake_call *call, const char **name)
 
 /*
  * The function of TOOL.  The Responses API has it in the tool itself, beside
- * tools of other types, for which this is NULL.
+ * tools of other types, for which this is NULL; so has Anthropic's.
  */
 static struct json_object *
 function_of(const struct fake_call *call, struct json_object *tool)
 {
 	struct json_object *type;
 
+	if (call->api == FAKE_API_MESSAGES)
+		return fake_request_get(tool, "type") == NULL ||
+		    is_type(tool, "custom") ? tool : NULL;
 	if (call->api != FAKE_API_RESPONSES)
 		return fake_request_get(tool, "function");
 	type = fake_request_get(tool, "type");
@@ -100,7 +133,8 @@ fake_answer_tools(struct fake_call *call, struct fake_fail *f)
 
 		fn = function_of(call,
 		    json_object_array_get_idx(tools, i % n));
-		if (fn == NULL && call->api == FAKE_API_RESPONSES)
+		if (fn == NULL && (call->api == FAKE_API_RESPONSES ||
+		    call->api == FAKE_API_MESSAGES))
 			continue;
 		name = fake_request_get(fn, "name");
 		if (!json_object_is_type(name, json_type_string))
@@ -111,7 +145,9 @@ fake_answer_tools(struct fake_call *call, struct fake_fail *f)
 		if (only == NULL ||
 		    strcmp(only, json_object_get_string(name)) == 0)
 			add_tool(call, json_object_get_string(name),
-			    fake_request_get(fn, "parameters"));
+			    fake_request_get(fn,
+			    call->api == FAKE_API_MESSAGES ? "input_schema" :
+			    "parameters"));
 	}
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include "tests/fake_llm/body.h"
 
 #include "tests/fake_llm/embed.h"
+#include "tests/fake_llm/messages.h"
 #include "tests/fake_llm/responses.h"
 #include "tests/fake_llm/text.h"
 #include "tests/fake_llm/usage.h"
@@ -124,27 +125,38 @@ put_completion(struct fake_call *call, struct fake_out *o)
 	fake_buf_puts(b, ",\"system_fingerprint\":\"fp_sandbox\"}");
 }
 
+/*
+ * Anthropic's API knows its clients by their version, and lists in a shape of
+ * its own.
+ */
 static void
-put_model(struct fake_buf *b, const char *model)
+put_model(struct fake_buf *b, const char *model, bool anthropic)
 {
 	fake_buf_puts(b, "{\"id\":\"");
 	fake_buf_json(b, model, strlen(model));
+	if (anthropic) {
+		fake_buf_puts(b, "\",\"type\":\"model\",\"display_name\":\"");
+		fake_buf_json(b, model, strlen(model));
+		fake_buf_puts(b, "\",\"created_at\":\"2024-01-01T00:00:00Z\"}");
+		return;
+	}
 	fake_buf_puts(b, "\",\"object\":\"model\",\"created\":1704067200,"
 	    "\"owned_by\":\"watchllm-sandbox\"}");
 }
 
 static void
-put_models(struct fake_buf *b)
+put_models(struct fake_buf *b, bool anthropic)
 {
 	int i;
 
-	fake_buf_puts(b, "{\"object\":\"list\",\"data\":[");
+	fake_buf_puts(b, anthropic ? "{\"has_more\":false,\"data\":[" :
+	    "{\"object\":\"list\",\"data\":[");
 	if (fake_config.n_models == 0)
-		put_model(b, "sandbox");
+		put_model(b, "sandbox", anthropic);
 	for (i = 0; i < fake_config.n_models; i++) {
 		if (i > 0)
 			fake_buf_puts(b, ",");
-		put_model(b, fake_config.models[i]);
+		put_model(b, fake_config.models[i], anthropic);
 	}
 	fake_buf_puts(b, "]}");
 }
@@ -160,14 +172,21 @@ fake_body_put(struct fake_call *call, struct fake_out *o)
 	case FAKE_API_EMBEDDINGS:
 		fake_embed_body(call, o);
 		break;
+	case FAKE_API_MESSAGES:
+		fake_messages_body(call, o);
+		break;
+	case FAKE_API_COUNT_TOKENS:
+		fake_messages_count(call, o);
+		break;
 	case FAKE_API_RESPONSES:
 		fake_responses_body(call, o);
 		break;
 	case FAKE_API_MODELS:
-		put_models(&o->conn->body);
+		put_models(&o->conn->body, call->req->version[0] != '\0');
 		break;
 	case FAKE_API_MODEL:
-		put_model(&o->conn->body, call->rec.model);
+		put_model(&o->conn->body, call->rec.model,
+		    call->req->version[0] != '\0');
 		break;
 	case FAKE_API_MAX:
 		break;

@@ -119,6 +119,10 @@ parse_header(struct fake_conn *c, struct fake_req *r, struct head *h,
 			copy_value(r->key, sizeof(r->key), v + 7, vlen - 7);
 		else if (is_name(s, nlen, "api-key"))
 			copy_value(r->key, sizeof(r->key), v, vlen);
+		else if (is_name(s, nlen, "anthropic-version"))
+			copy_value(r->version, sizeof(r->version), v, vlen);
+		else if (is_name(s, nlen, "anthropic-beta"))
+			copy_value(r->beta, sizeof(r->beta), v, vlen);
 		break;
 	case 'c':
 		if (is_name(s, nlen, "content-length"))

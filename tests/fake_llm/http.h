@@ -16,6 +16,8 @@ struct fake_req {
 	char		 query[200];
 	char		 key[200];	/* from Authorization or *api-key */
 	char		 request_id[64];
+	char		 version[32];	/* anthropic-version */
+	char		 beta[128];	/* anthropic-beta */
 	const char	*head;		/* request line and headers */
 	size_t		 head_len;
 	const char	*body;		/* valid until the next read */

@@ -32,6 +32,8 @@ static const struct route {
     {"/chat/completions", "POST", FAKE_API_CHAT, "chatcmpl-"},
     {"/completions", "POST", FAKE_API_COMPLETIONS, "cmpl-"},
     {"/embeddings", "POST", FAKE_API_EMBEDDINGS, ""},
+    {"/messages", "POST", FAKE_API_MESSAGES, "msg_"},
+    {"/messages/count_tokens", "POST", FAKE_API_COUNT_TOKENS, ""},
     {"/responses", "POST", FAKE_API_RESPONSES, "resp_"},
     {"/models", "GET", FAKE_API_MODELS, ""},
 };

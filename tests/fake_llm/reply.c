@@ -9,6 +9,7 @@
 
 #include "lib/base/loop.h"
 #include "tests/fake_llm/body.h"
+#include "tests/fake_llm/messages.h"
 #include "tests/fake_llm/text.h"
 #include "tests/fake_llm/usage.h"
 
@@ -153,7 +154,11 @@ fake_reply_error(struct fake_call *call, const struct fake_fail *f)
 	struct fake_out o;
 
 	fake_out_open(&o, call->conn, &call->rec, FAKE_FRAME_PLAIN);
-	fake_reply_error_body(&call->conn->body, f);
+	if (call->api == FAKE_API_MESSAGES ||
+	    call->api == FAKE_API_COUNT_TOKENS)
+		fake_messages_error(call, &call->conn->body, f);
+	else
+		fake_reply_error_body(&call->conn->body, f);
 	fake_reply_head(call, f->status, JSON,
 	    (int64_t)call->conn->body.len);
 	(void)fake_out_end(&o);

@@ -1,6 +1,6 @@
 /*
  * Request bodies of the routes (OpenAI API reference: chat, legacy
- * completions, embeddings, responses).
+ * completions, embeddings, responses; Anthropic's client library: messages).
  */
 #include "config.h"
 
@@ -268,6 +268,87 @@ take_messages(struct fake_call *call, const char *param, struct fake_fail *f)
 	return 0;
 }
 
+/*
+ * A message's call of a tool, or what came of it.
+ */
+static int
+take_block(struct fake_call *call, struct json_object *block,
+    struct fake_fail *f)
+{
+	struct json_object *o = fake_request_get(block, "input");
+	const char *type = word_of(block, "type"), *text;
+	size_t len;
+
+	if (type == NULL)
+		return fake_request_bad(f, "messages",
+		    "messages: every block needs a type");
+	call->hash = fake_text_hash(call->hash, type, strlen(type) + 1);
+	if (strcmp(type, "image") == 0 && word_of(fake_request_get(block,
+	    "source"), "type") == NULL)
+		return fake_request_bad(f, "messages",
+		    "messages: an image needs a source");
+	if (strcmp(type, "tool_result") == 0)
+		return take_content(call, fake_request_get(block, "content"),
+		    false, "messages", f);
+	if (strcmp(type, "tool_use") != 0)
+		return 0;
+	if (!json_object_is_type(o, json_type_object))
+		return fake_request_bad(f, "messages",
+		    "messages: a tool_use needs an input");
+	text = json_object_to_json_string_length(o, JSON_C_TO_STRING_PLAIN,
+	    &len);
+	call->hash = fake_text_hash(call->hash, text, len);
+	call->rec.prompt_counted += fake_text_tokens((int64_t)len);
+	return 0;
+}
+
+/*
+ * What Anthropic's API has in its messages beside texts.
+ */
+static int
+take_blocks(struct fake_call *call, struct fake_fail *f)
+{
+	struct json_object *list = fake_request_get(call->body, "messages");
+	struct json_object *content;
+	size_t i, j;
+
+	for (i = 0; i < json_object_array_length(list); i++) {
+		content = fake_request_get(json_object_array_get_idx(list, i),
+		    "content");
+		if (!json_object_is_type(content, json_type_array))
+			continue;
+		for (j = 0; j < json_object_array_length(content); j++)
+			if (take_block(call, json_object_array_get_idx(content,
+			    j), f) == -1)
+				return -1;
+	}
+	return 0;
+}
+
+static int
+take_anthropic(struct fake_call *call, struct fake_fail *f)
+{
+	bool count = call->api == FAKE_API_COUNT_TOKENS;
+
+	call->n = 1;
+	call->max_tokens = -1;
+	call->include_usage = true;
+	if (call->req->version[0] == '\0')
+		return fake_request_bad(f, NULL,
+		    "anthropic-version: header is required");
+	if (!count && fake_request_get(call->body, "max_tokens") == NULL)
+		return fake_request_bad(f, "max_tokens",
+		    "max_tokens: Field required");
+	if (get_bool(call->body, "stream", &call->rec.stream, f) == -1 ||
+	    get_int(call->body, "max_tokens", 1, FAKE_TOKENS_MAX,
+	    &call->max_tokens, f) == -1 || take_content(call,
+	    fake_request_get(call->body, "system"), false, "system", f) == -1 ||
+	    take_messages(call, "messages", f) == -1 ||
+	    take_blocks(call, f) == -1)
+		return -1;
+	return count ? 0 : fake_answer_tools(call, f);
+}
+
 static bool
 is_tokens(struct json_object *v)
 {
@@ -479,6 +560,9 @@ fake_request_parse(struct fake_call *call, struct fake_fail *fail)
 		rc = take_embeddings(call, fail);
 	else if (call->api == FAKE_API_RESPONSES)
 		rc = take_responses(call, fail);
+	else if (call->api == FAKE_API_MESSAGES ||
+	    call->api == FAKE_API_COUNT_TOKENS)
+		rc = take_anthropic(call, fail);
 	else
 		rc = take_generation(call, fail);
 	if (rc == -1)

@@ -82,6 +82,8 @@ static const struct directive {
     {"after", K_INT, AT(after), 0, FAKE_TOKENS_MAX, NULL, 0, "3", "chunks",
 	"how many content chunks come before a fault in a stream"},
     {"bom", K_INT, AT(bom), YES_NO, "0", "0, 1", "the stream starts with a byte order mark"},
+    {"cache_write_tokens", K_INT, AT(cache_write_tokens), -1, FAKE_TOKENS_MAX, NULL, 0, "-1",
+	"number", "of messages, reported `cache_creation_input_tokens`; -1: 0"},
     {"cached_tokens", K_INT, AT(cached_tokens), -1, FAKE_TOKENS_MAX, NULL, 0, "-1", "number",
 	"reported `cached_tokens`; -1: 0"},
     {"chance", K_PERCENT, AT(chance), 0, 10000, NULL, 0, "100", "per cent",

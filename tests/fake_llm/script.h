@@ -78,6 +78,7 @@ struct fake_script {
 	int64_t	prompt_tokens;
 	int64_t	completion_tokens;
 	int64_t	cached_tokens;
+	int64_t	cache_write_tokens;
 	int64_t	reasoning_tokens;
 	int64_t	split;
 	int64_t	after;

@@ -9,6 +9,7 @@
 #include "lib/base/co.h"
 #include "lib/base/loop.h"
 #include "tests/fake_llm/event.h"
+#include "tests/fake_llm/messages.h"
 #include "tests/fake_llm/reply.h"
 #include "tests/fake_llm/responses.h"
 #include "tests/fake_llm/text.h"
@@ -219,6 +220,15 @@ prepare(struct fake_stream *st)
 	}
 }
 
+static const struct fake_events *
+events_of(enum fake_api api)
+{
+	if (api == FAKE_API_MESSAGES)
+		return &fake_messages_events;
+	return api == FAKE_API_RESPONSES ? &fake_responses_events :
+	    &fake_event_completions;
+}
+
 void
 fake_stream_run(struct fake_call *call)
 {
@@ -228,8 +238,7 @@ fake_stream_run(struct fake_call *call)
 	    [FAKE_EOL_CR] = "\r",
 	};
 	struct fake_stream st = {.call = call, .b = &call->conn->body,
-	    .events = call->api == FAKE_API_RESPONSES ?
-	    &fake_responses_events : &fake_event_completions,
+	    .events = events_of(call->api),
 	    .eol = eols[call->s.eol], .asked = is_asked(call)};
 	int64_t fault = call->s.fault;
 	int i;

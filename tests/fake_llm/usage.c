@@ -80,6 +80,32 @@ put_response_usage(struct fake_buf *b, const struct usage *u)
 	fake_buf_puts(b, "}");
 }
 
+/*
+ * Of the prompt the three classes stand beside each other.
+ */
+void
+fake_usage_message(struct fake_call *call, struct fake_buf *b, int64_t output)
+{
+	struct usage u = usage_of(call, output);
+	int64_t written = call->s.cache_write_tokens;
+
+	if (written < 0 || call->s.usage == FAKE_USAGE_ZERO)
+		written = 0;
+	if (u.prompt < u.cached + written)
+		u.prompt = u.cached + written;
+	put_count(b, ",\"usage\":{\"input_tokens\":",
+	    u.prompt - u.cached - written);
+	put_count(b, ",\"cache_creation_input_tokens\":", written);
+	put_count(b, ",\"cache_read_input_tokens\":", u.cached);
+	put_count(b, ",\"output_tokens\":", u.completion);
+	if (output < 0 && u.reasoning > 0) {
+		put_count(b, ",\"output_tokens_details\":"
+		    "{\"thinking_tokens\":", u.reasoning);
+		fake_buf_puts(b, "}");
+	}
+	fake_buf_puts(b, ",\"service_tier\":\"standard\"}");
+}
+
 void
 fake_usage_put(struct fake_call *call, struct fake_buf *b, int64_t so_far)
 {
@@ -90,6 +116,10 @@ fake_usage_put(struct fake_call *call, struct fake_buf *b, int64_t so_far)
 	call->usage_made = true;
 	if (call->api == FAKE_API_RESPONSES) {
 		put_response_usage(b, &u);
+		return;
+	}
+	if (call->api == FAKE_API_MESSAGES) {
+		fake_usage_message(call, b, so_far);
 		return;
 	}
 	put_count(b, ",\"usage\":{\"prompt_tokens\":", u.prompt);

@@ -28,4 +28,11 @@ int64_t fake_usage_tokens(const struct fake_call *call);
  */
 const char *fake_usage_finish(const struct fake_call *call);
 
+/*
+ * Append the usage object of a message, member and all, with OUTPUT tokens
+ * made so far, -1 for all of them.
+ */
+void fake_usage_message(struct fake_call *call, struct fake_buf *b,
+    int64_t output);
+
 #endif

@@ -13,9 +13,7 @@
 
 #define KEY	"plain-key-0123456789"
 
-static const struct wl_target target = {
-	.wire = &wl_provider_openai, .key = KEY
-};
+static struct wl_target target = { .key = KEY };
 
 static void
 check_text(struct wl_arena *a, const struct wl_result *res)
@@ -59,11 +57,11 @@ check(enum wl_api api, int how, struct wl_str body)
 
 	PROMISE(a != NULL && wl_result_init(&res, a, 512) == 0);
 	if (how == 0)
-		(void)wl_provider_openai.answer(a, &ask, &target, body, &res);
+		(void)target.wire->answer(a, &ask, &target, body, &res);
 	else if (how == 1)
-		(void)wl_provider_openai.chunk(a, &ask, &target, body, &res, NULL);
+		(void)target.wire->chunk(a, &ask, &target, body, &res, NULL);
 	else
-		wl_provider_openai.error(a, &target, 400, body, &res);
+		target.wire->error(a, &target, 400, body, &res);
 	wl_result_end(&res);
 	check_text(a, &res);
 	check_figures(&res);
@@ -74,12 +72,14 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct wl_str body = { (const char *)data, len };
-	int api, how;
+	int i, api, how;
 
 	if (len > 65536)
 		return 0;
-	for (api = 0; api < WL_API_MAX; api++)
-		for (how = 0; how < 3; how++)
-			check((enum wl_api)api, how, body);
+	for (i = 0; (target.wire = wl_providers[i]) != NULL; i++)
+		for (api = 0; api < WL_API_MAX; api++)
+			for (how = 0; how < 3; how++)
+				if ((target.wire->native & WL_APIS(api)) != 0)
+					check((enum wl_api)api, how, body);
 	return 0;
 }

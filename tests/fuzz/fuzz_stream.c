@@ -18,9 +18,7 @@ struct run {
 };
 
 static struct wl_ask	ask = { .stream = true };
-static const struct wl_target target = {
-	.wire = &wl_provider_openai, .key = ""
-};
+static struct wl_target target = { .key = "" };
 
 static int
 collect(void *arg, const char *p, size_t len)
@@ -143,9 +141,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	if (len < 1 || len > 65536)
 		return 0;
+	target.wire = &wl_provider_openai;
 	ask.api = WL_API_CHAT;
 	check(data, len);
 	ask.api = WL_API_RESPONSES;
+	check(data, len);
+	target.wire = &wl_provider_anthropic;
+	ask.api = WL_API_MESSAGES;
 	check(data, len);
 	return 0;
 }

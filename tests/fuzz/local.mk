@@ -154,6 +154,8 @@ EXTRA_DIST += \
 	tests/fuzz/corpus/answer/error_list \
 	tests/fuzz/corpus/answer/event_failed \
 	tests/fuzz/corpus/answer/event_item \
+	tests/fuzz/corpus/answer/message \
+	tests/fuzz/corpus/answer/message_error \
 	tests/fuzz/corpus/answer/response \
 	tests/fuzz/corpus/answer/response_failed \
 	tests/fuzz/corpus/ask/chat \
@@ -184,6 +186,8 @@ EXTRA_DIST += \
 	tests/fuzz/corpus/stream/invalid_crlf \
 	tests/fuzz/corpus/stream/lf \
 	tests/fuzz/corpus/stream/lines \
+	tests/fuzz/corpus/stream/messages \
+	tests/fuzz/corpus/stream/messages_error \
 	tests/fuzz/corpus/stream/responses \
 	tests/fuzz/corpus/stream/responses_failed \
 	tests/fuzz/corpus/stream/shown \

@@ -9,6 +9,7 @@ UNIT_TESTS += \
 	tests/unit/test_price \
 	tests/unit/test_price_import \
 	tests/unit/test_promise \
+	tests/unit/test_provider_anthropic \
 	tests/unit/test_provider_openai \
 	tests/unit/test_provider_openai_list \
 	tests/unit/test_provider_openai_responses \

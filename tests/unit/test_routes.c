@@ -42,6 +42,8 @@ static const struct {
 	{ WL_GET, "/v1/health", WL_WHO_OPEN, 0, WL_LIMITER_NONE, false },
 	{ WL_GET, "/v1/health/detailed", WL_WHO_OPERATOR, 0, WL_LIMITER_NONE,
 	    false },
+	{ WL_POST, "/v1/messages", WL_WHO_KEY, WL_SCOPE_GATEWAY,
+	    WL_LIMITER_GATEWAY, true },
 	{ WL_GET, "/v1/models", WL_WHO_KEY, WL_SCOPE_GATEWAY, WL_LIMITER_NONE,
 	    false },
 	{ WL_GET, "/v1/models/{model}", WL_WHO_KEY, WL_SCOPE_GATEWAY,
