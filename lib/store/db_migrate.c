@@ -39,6 +39,8 @@ static const char sql_prepare[] =
     " name text NOT NULL,"
     " sha256 text NOT NULL,"
     " applied_at timestamptz NOT NULL DEFAULT now())";
+static const char sql_encoding[] =
+    "SELECT pg_catalog.current_setting('server_encoding')";
 static const char sql_exists[] =
     "SELECT pg_catalog.to_regclass('watchllm.schema_migration') IS NOT NULL";
 static const char sql_known[] =
@@ -50,6 +52,7 @@ static const char sql_record[] =
     " VALUES ($1, $2, $3)";
 
 const struct wl_stmt wl_db_migrate_stmts[] = {
+	{ "encoding", WL_ROLE_OWNER, sql_encoding },
 	{ "exists", WL_ROLE_APP, sql_exists },
 	{ "known", WL_ROLE_OWNER, sql_known },
 	{ "lock", WL_ROLE_OWNER, sql_lock },
@@ -245,6 +248,24 @@ newest(struct wl_pg *c, struct wl_arena *a, int64_t *version, struct wl_err *e)
 	return 0;
 }
 
+/*
+ * Texts come in any script, and PostgreSQL has no letter for most of them in
+ * another encoding.
+ */
+static int
+check_encoding(struct wl_pg *c, struct wl_arena *a, struct wl_err *e)
+{
+	struct wl_rows *r = wl_pg_query(c, a, sql_encoding, 0, NULL, e);
+
+	if (r == NULL)
+		return -1;
+	if (strcmp(wl_rows_get(r, 0, 0), "UTF8") == 0)
+		return 0;
+	return wl_err_set(e, WL_E_INTERNAL, "the database has encoding %s; "
+	    "make one with ENCODING 'UTF8' TEMPLATE template0",
+	    wl_rows_get(r, 0, 0));
+}
+
 static int
 all_files(struct wl_pg *c, struct wl_arena *a, const struct file *f, int n,
     bool dry, void (*tell)(int, const char *, enum wl_migrate_state, void *),
@@ -253,7 +274,7 @@ all_files(struct wl_pg *c, struct wl_arena *a, const struct file *f, int n,
 	int64_t there;
 	int i, new, count = 0;
 
-	if (newest(c, a, &there, e) == -1)
+	if (check_encoding(c, a, e) == -1 || newest(c, a, &there, e) == -1)
 		return -1;
 	if (there > n)
 		return wl_err_set(e, WL_E_INTERNAL,

@@ -136,6 +136,13 @@ class Migrate(Case):
                             "weak.conf")
         self.fails("migrate", "--dir", self.dir, conf=conf, says="must own the database")
 
+    def test_another_encoding(self) -> None:
+        S.sql("CREATE DATABASE latin OWNER wl_owner ENCODING 'LATIN1' LOCALE 'C' "
+              "TEMPLATE template0", "postgres")
+        conf = S.write_conf({"owner_database_url":
+                             f"postgresql:///latin?host={S.dir}/run&user=wl_owner"}, "latin.conf")
+        self.fails("migrate", "--dir", self.dir, conf=conf, says="ENCODING 'UTF8'")
+
     def test_no_files(self) -> None:
         self.fails("migrate", "--dir", "/nowhere", says="/nowhere")
         self.fails("migrate", "--dir", str(S.dir / "run"), says="no migrations there")
