@@ -6,7 +6,7 @@ WL_BUILD_PACKAGES=(autoconf automake ca-certificates gcc libc6-dev
 	libsodium-dev make pkg-config)
 WL_RUN_PACKAGES=(curl lighttpd openssl postgresql python3 redis-server
 	util-linux zlib1g-dev)
-WL_TEST_PACKAGES=(apache2 clang fcgiwrap gdb git libapache2-mod-fcgid
+WL_TEST_PACKAGES=(apache2 clang fcgiwrap gdb git jq libapache2-mod-fcgid
 	libclang-rt-14-dev libcunit1-dev mandoc nginx nodejs npm procps
 	python3-venv python3-yaml spawn-fcgi strace valgrind xz-utils)
 

@@ -16,7 +16,6 @@
 #include "lib/base/num.h"
 #include "lib/base/str.h"
 #include "lib/core/admin.h"
-#include "lib/store/db_migrate.h"
 #include "lib/store/pg.h"
 #include "lib/store/redis.h"
 
@@ -310,23 +309,9 @@ user_name(void)
 int
 wl_cli_owner(struct wl_cli *cli, struct wl_err *e)
 {
-	struct wl_rows *r;
-	int64_t there;
-
-	if (wl_cli_stores(cli, e) == -1 || (r = wl_db_admin_list(cli->arena,
-	    WL_DB_SCHEMA, NULL, e)) == NULL)
+	if (wl_cli_stores(cli, e) == -1)
 		return -1;
-	/* to others, rows of projects look as if there were none */
-	if (!wl_rows_bool(r, 0, 1))
-		return wl_err_set(e, WL_E_INTERNAL, "the login of "
-		    "owner_database_url does not own the tables");
-	if ((there = wl_rows_int(r, 0, 0, 0)) == WL_SCHEMA_VERSION)
-		return 0;
-	return wl_err_set(e, WL_E_INTERNAL, "the database has schema %lld, "
-	    "this program %s %d: %s", (long long)there,
-	    there < WL_SCHEMA_VERSION ? "needs" : "knows", WL_SCHEMA_VERSION,
-	    there < WL_SCHEMA_VERSION ? "run \"watchllm migrate\"" :
-	    "install the newer programs");
+	return wl_admin_owner(cli->arena, e);
 }
 
 int

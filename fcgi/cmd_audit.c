@@ -5,16 +5,22 @@
 
 #include "fcgi/cli.h"
 #include "fcgi/cmd.h"
+#include "lib/core/audit.h"
 #include "lib/store/db_admin.h"
 #include "lib/store/pg.h"
 
 const char wl_cmd_audit_help[] =
     "Usage: watchllm audit list [--project ID] [--limit N]\n"
-    "       watchllm audit verify\n"
+    "       watchllm audit verify [--head HEAD]\n"
     "Show who changed what, the newest last; check that no entry was changed "
     "or\n"
-    "removed since it was written.\n"
+    "removed since it was written.  What verify tells last, the head, is best "
+    "kept\n"
+    "elsewhere: given to the next check, it shows whether the end of the log "
+    "was cut\n"
+    "off, or all of it replaced.\n"
     "\n"
+    "      --head HEAD   of an earlier check\n"
     "      --project ID  of this project only\n"
     "      --limit N     the last N (50)\n"
     "      --json        print JSON, with the rows before and after\n";
@@ -81,35 +87,56 @@ list(struct wl_cli *cli, int argc, char **argv)
 	return WL_EXIT_OK;
 }
 
+static void
+print_check(struct wl_out *o, const struct wl_audit *r)
+{
+	bool ok = r->first_bad == 0 && !r->head_gone;
+
+	if (o->json) {
+		wl_out_obj(o, NULL);
+		wl_out_bool(o, "ok", ok);
+		wl_out_int(o, "entries", r->entries);
+		if (r->first_bad == 0)
+			wl_out_val(o, "first_bad", WL_OUT_INT, NULL);
+		else
+			wl_out_int(o, "first_bad", r->first_bad);
+		wl_out_bool(o, "head_gone", r->head_gone);
+		wl_out_str(o, "head", r->head);
+		wl_out_obj_end(o);
+	} else if (ok) {
+		wl_out_say(o, "All %lld entries are as they were written.",
+		    (long long)r->entries);
+		if (r->head[0] != '\0')
+			wl_out_say(o, "The head is %s", r->head);
+	}
+}
+
 static int
 verify(struct wl_cli *cli, int argc, char **argv)
 {
+	const char *head = NULL;
+	const struct wl_cli_opt opts[] = {
+		{ "head", WL_ARG_TEXT, &head, 0, 0, NULL },
+		{ NULL, WL_ARG_FLAG, NULL, 0, 0, NULL }
+	};
 	struct wl_err e = { 0 };
-	struct wl_rows *r;
-	const char *bad;
+	struct wl_audit r;
 
-	if (wl_cli_args(cli, argc, argv, NULL, 0, 0) == -1)
+	if (wl_cli_args(cli, argc, argv, opts, 0, 0) == -1)
 		return WL_EXIT_MISUSE;
-	if (wl_cli_owner(cli, &e) == -1 || (r = wl_db_admin_list(cli->arena,
-	    WL_DB_AUDIT_CHECK, NULL, &e)) == NULL)
+	if (wl_cli_owner(cli, &e) == -1 ||
+	    wl_audit_verify(cli->arena, head, &r, &e) == -1)
 		return wl_cli_fail(cli, &e);
-	bad = wl_rows_get(r, 0, 0);
-	if (cli->out.json) {
-		wl_out_obj(&cli->out, NULL);
-		wl_out_bool(&cli->out, "ok", bad == NULL);
-		wl_out_val(&cli->out, "entries", WL_OUT_INT,
-		    wl_rows_get(r, 0, 1));
-		wl_out_val(&cli->out, "first_bad", WL_OUT_INT, bad);
-		wl_out_obj_end(&cli->out);
-	} else if (bad == NULL) {
-		wl_out_say(&cli->out, "All %s entries are as they were "
-		    "written.", wl_rows_get(r, 0, 1));
-	}
+	print_check(&cli->out, &r);
 	if (wl_cli_flush(cli) == WL_EXIT_FAILED)
 		return WL_EXIT_FAILED;
-	if (bad != NULL)
-		return wl_cli_failf(cli, "entry %s of the audit log, or the "
-		    "one before it, was changed or removed", bad);
+	if (r.first_bad != 0)
+		return wl_cli_failf(cli, "entry %lld of the audit log, or the "
+		    "one before it, was changed or removed",
+		    (long long)r.first_bad);
+	if (r.head_gone)
+		return wl_cli_failf(cli, "the audit log does not have the "
+		    "entry %s any more: it was cut off, or replaced", head);
 	return WL_EXIT_OK;
 }
 

@@ -13,6 +13,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/clock.h"
 #include "lib/base/money.h"
+#include "lib/core/admin.h"
 #include "lib/core/price_import.h"
 
 #define FILE_MAX	((size_t)32 * 1024 * 1024)
@@ -285,6 +286,7 @@ import(struct wl_cli *cli, int argc, char **argv)
 	enum wl_price_change *change;
 	struct wl_err e = { 0 };
 	struct wl_buf text = { 0 };
+	struct wl_admin ad;
 	int rc;
 
 	if (wl_cli_args(cli, argc, argv, opts, 1, 1) == -1 ||
@@ -303,8 +305,8 @@ import(struct wl_cli *cli, int argc, char **argv)
 	    sizeof(*change));
 	if (change == NULL)
 		return wl_cli_failf(cli, "out of memory");
-	if (wl_cli_stores(cli, &e) == -1 || wl_db_price_import(cli->arena,
-	    list.rows, list.n, from_ms, now, dry, change, &e) == -1)
+	if (wl_cli_admin(cli, &ad, &e) == -1 || wl_db_price_import(ad.a,
+	    ad.actor, list.rows, list.n, from_ms, now, dry, change, &e) == -1)
 		return wl_cli_fail(cli, &e);
 	report(cli, &list, change, dry);
 	return WL_EXIT_OK;

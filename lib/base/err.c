@@ -30,6 +30,8 @@ static const struct wl_err_row rows[] = {
 	    "The client closed the connection." },
 	[WL_E_CONCURRENCY] = { 429, "concurrency_exceeded", RATE,
 	    "Too many requests are running at once." },
+	[WL_E_CONFLICT] = { 409, "conflict", REQ,
+	    "It exists already." },
 	[WL_E_IDEMPOTENCY] = { 409, "idempotency_conflict", REQ,
 	    "This Idempotency-Key was used with another request body." },
 	[WL_E_INGEST_RATE] = { 429, "ingest_rate_exceeded", RATE,

@@ -13,6 +13,7 @@ enum wl_code {
 	WL_E_BYOK_REQUIRED,		/* byok_required */
 	WL_E_CLIENT_CLOSED,		/* client_closed_request */
 	WL_E_CONCURRENCY,		/* concurrency_exceeded */
+	WL_E_CONFLICT,			/* conflict */
 	WL_E_IDEMPOTENCY,		/* idempotency_conflict */
 	WL_E_INGEST_RATE,		/* ingest_rate_exceeded */
 	WL_E_INTERNAL,			/* internal_error */

@@ -22,6 +22,7 @@
 #include "lib/core/usage.h"
 #include "lib/http/guard.h"
 #include "lib/store/counter.h"
+#include "lib/store/db_migrate.h"
 #include "lib/store/pg.h"
 
 #define CHANGES_MAX	((size_t)16 * 1024)
@@ -36,6 +37,26 @@ wl_admin_tell(struct wl_admin *ad, const char *project, int64_t version)
 	if (!ad->untold && wl_counter_version(ad->a, ad->conf, project,
 	    version, &e) == -1)
 		ad->untold = true;
+}
+
+int
+wl_admin_owner(struct wl_arena *a, struct wl_err *e)
+{
+	struct wl_rows *r = wl_db_admin_list(a, WL_DB_SCHEMA, NULL, e);
+	int64_t there;
+
+	if (r == NULL)
+		return -1;
+	if (!wl_rows_bool(r, 0, 1))
+		return wl_err_set(e, WL_E_INTERNAL, "the login of "
+		    "owner_database_url does not own the tables");
+	if ((there = wl_rows_int(r, 0, 0, 0)) == WL_SCHEMA_VERSION)
+		return 0;
+	return wl_err_set(e, WL_E_INTERNAL, "the database has schema %lld, "
+	    "this program %s %d: %s", (long long)there,
+	    there < WL_SCHEMA_VERSION ? "needs" : "knows", WL_SCHEMA_VERSION,
+	    there < WL_SCHEMA_VERSION ? "run \"watchllm migrate\"" :
+	    "install the newer programs");
 }
 
 /*

@@ -23,10 +23,17 @@ struct wl_err;
 struct wl_admin {
 	struct wl_arena		*a;
 	const struct wl_conf	*conf;
-	const char		*actor;		/* "cli:alice" */
+	const char		*actor;		/* "cli:alice"; see db_admin.h */
 	bool			 untold;	/* Redis could not be told: they
 						   learn of it within a minute */
 };
+
+/*
+ * Whether role owner is one, and its schema the one that this program knows:
+ * 0, or -1 with *E.  To others, rows of projects look as if there were none.
+ */
+int wl_admin_owner(struct wl_arena *a, struct wl_err *e)
+    __attribute__((warn_unused_result));
 
 /*
  * A number of a change that stays as it is, or that becomes no limit.
@@ -36,8 +43,8 @@ struct wl_admin {
 enum wl_admin_bool { WL_ADMIN_SAME, WL_ADMIN_YES, WL_ADMIN_NO };
 
 /*
- * Functions return 0, or -1 with *E: WL_E_NOT_FOUND and WL_E_INVALID_REQUEST
- * are mistakes of the caller and say what to do.
+ * Functions return 0, or -1 with *E: WL_E_NOT_FOUND, WL_E_CONFLICT and
+ * WL_E_INVALID_REQUEST are mistakes of the caller and say what to do.
  */
 
 /* ---- projects and plans: strings NULL: stay; "": cleared ---------------- */

@@ -1,6 +1,7 @@
 libwatchllm_a_SOURCES += \
 	lib/core/address.c lib/core/address.h \
 	lib/core/admin.c lib/core/admin.h \
+	lib/core/audit.c lib/core/audit.h \
 	lib/core/auth.c lib/core/auth.h \
 	lib/core/call.c lib/core/call.h \
 	lib/core/capability.c lib/core/capability.h \
@@ -16,6 +17,7 @@ libwatchllm_a_SOURCES += \
 	lib/core/error_event.c lib/core/error_event.h \
 	lib/core/estimate.c lib/core/estimate.h \
 	lib/core/event.c lib/core/event.h \
+	lib/core/fields.c lib/core/fields.h \
 	lib/core/key.c lib/core/key.h \
 	lib/core/limit.c lib/core/limit.h \
 	lib/core/memo.c lib/core/memo.h \

@@ -16,10 +16,12 @@
 
 /* Every header of ours that a script may want to read. */
 #define EXPOSED								\
+	"Idempotency-Replayed, "					\
 	"Retry-After, RateLimit, RateLimit-Policy, Server-Timing, "	\
 	"X-Quota-Limit, X-Quota-Remaining, X-Quota-Reset, "		\
 	"X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, "	\
-	"X-Request-Id, X-Should-Retry, X-WatchLLM-Cache, "		\
+	"X-Request-Id, X-Should-Retry, X-WatchLLM-Applied, "		\
+	"X-WatchLLM-Cache, "						\
 	"X-WatchLLM-Cache-Age, X-WatchLLM-Cache-Similarity, "		\
 	"X-WatchLLM-Cost-USD, X-WatchLLM-Latency-Ms, "			\
 	"X-WatchLLM-Limiter, X-WatchLLM-Provider, X-WatchLLM-Tokens-Saved"

@@ -21,7 +21,8 @@
 	" '" action "', " target " FROM done"
 
 static const char sql_actor[] =
-    "SELECT set_config('watchllm.actor', $1, true)";
+    "SELECT set_config('watchllm.actor', split_part($1, E'\\t', 1), true),"
+    " set_config('watchllm.actor_address', split_part($1, E'\\t', 2), true)";
 static const char sql_dead_drop[] =
     "WITH done AS (DELETE FROM watchllm.dead_letter WHERE id = $1::bigint"
     " RETURNING id, project_id) "
@@ -33,9 +34,10 @@ static const char sql_dead_replayed[] =
 static const char sql_key_create[] =
     "INSERT INTO watchllm.api_key (project_id, hash, prefix, kind, name,"
     " scopes, requests_per_minute, requests_per_month, concurrent_requests,"
-    " expires_at) VALUES ($1, $2, $3, $4, $5, string_to_array($6, ','),"
+    " expires_at, id) VALUES ($1, $2, $3, $4, $5, string_to_array($6, ','),"
     " nullif($7::bigint, -1), nullif($8::bigint, -1), nullif($9::bigint, -1),"
-    " watchllm.from_ms(nullif($10::bigint, 0))) RETURNING id";
+    " watchllm.from_ms(nullif($10::bigint, 0)),"
+    " coalesce($11, watchllm.new_id())) RETURNING id";
 static const char sql_key_end[] =
     "UPDATE watchllm.api_key SET"
     " revoked_at = CASE WHEN $3::bigint = 0 THEN now() END,"
@@ -120,6 +122,8 @@ explain(const struct wl_pg *c, struct wl_err *e)
 
 	if (strcmp(state, "23503") == 0)
 		e->code = WL_E_NOT_FOUND;
+	else if (strcmp(state, "23505") == 0)
+		e->code = WL_E_CONFLICT;
 	else if (strncmp(state, "23", 2) == 0 || strncmp(state, "22", 2) == 0)
 		e->code = WL_E_INVALID_REQUEST;
 	else
@@ -130,6 +134,12 @@ explain(const struct wl_pg *c, struct wl_err *e)
 	    "the database refuses it");
 }
 
+int
+wl_db_admin_actor(struct wl_pg *c, const char *actor, struct wl_err *e)
+{
+	return wl_pg_exec(c, sql_actor, 1, &WL_P(actor), NULL, e);
+}
+
 struct wl_pg *
 wl_db_admin_begin(const char *actor, struct wl_err *e)
 {
@@ -138,7 +148,7 @@ wl_db_admin_begin(const char *actor, struct wl_err *e)
 	if (c == NULL)
 		return NULL;
 	if (wl_pg_begin(c, NULL, e) == 0 &&
-	    wl_pg_exec(c, sql_actor, 1, &WL_P(actor), NULL, e) == 0)
+	    wl_db_admin_actor(c, actor, e) == 0)
 		return c;
 	wl_pg_give(c);
 	return NULL;
@@ -267,7 +277,8 @@ wl_db_admin_key_create(struct wl_arena *a, const char *actor,
 	struct wl_param p[] = {
 		WL_P(k->project), WL_PB(k->hash, sizeof(k->hash)),
 		WL_P(k->prefix), WL_P(k->kind), WL_P(k->name), WL_P(k->scopes),
-		WL_P(rpm), WL_P(month), WL_P(concurrent), WL_P(expires)
+		WL_P(rpm), WL_P(month), WL_P(concurrent), WL_P(expires),
+		WL_P(k->id)
 	};
 	struct wl_rows *r = NULL;
 	int ret;
@@ -276,7 +287,7 @@ wl_db_admin_key_create(struct wl_arena *a, const char *actor,
 	number(month, k->month);
 	number(concurrent, k->concurrent);
 	number(expires, k->expires_ms);
-	ret = wl_db_admin_change(a, actor, sql_key_create, 10, p, k->project,
+	ret = wl_db_admin_change(a, actor, sql_key_create, 11, p, k->project,
 	    version, &r, e);
 	if (ret > 0)
 		*id = wl_rows_get(r, 0, 0);

@@ -1,12 +1,13 @@
 /*
  * What an operator asks and changes, in role owner.  A change is one short
- * transaction, recorded in the audit log under ACTOR.
+ * transaction, recorded in the audit log under ACTOR: who acts, a word, and
+ * where known the network address after a tab ("http:operator\t192.0.2.1").
  *
  * Rows of a list have the columns that its comment names; times are RFC 3339
  * text in UTC.  Changes return 1, 0 when what they are about does not exist
  * (any more), or -1 with *E: WL_E_NOT_FOUND (it names something else that
- * does not exist), WL_E_INVALID_REQUEST (the database's rules refuse it, it
- * exists already, or it is in use), WL_E_UNAVAILABLE, WL_E_INTERNAL.
+ * does not exist), WL_E_CONFLICT (it exists already), WL_E_INVALID_REQUEST
+ * (the database's rules refuse it), WL_E_UNAVAILABLE, WL_E_INTERNAL.
  */
 #ifndef WL_STORE_DB_ADMIN_H
 #define WL_STORE_DB_ADMIN_H
@@ -26,8 +27,12 @@ enum wl_db_list {
 	 * target, before, after (JSON), what changed; the newest, oldest
 	 * first */
 	WL_DB_AUDIT,
-	/* the first entry that does not fit its chain or null, entries */
+	/* AFTER, HASH (of that entry, in hexadecimal): of the entries behind
+	 * it, some thousands: the first that does not fit its chain or null,
+	 * the last one's id, its hash, how many */
 	WL_DB_AUDIT_CHECK,
+	/* ID: its hash in hexadecimal */
+	WL_DB_AUDIT_HASH,
 	/* ID: id, at, host, segment, offset, kind, project, sqlstate, reason,
 	 * bytes, replayed at, the record in hexadecimal */
 	WL_DB_DEAD_LETTER,
@@ -108,9 +113,10 @@ int wl_db_admin_plan_set(struct wl_arena *a, const char *actor, const char *id,
 /* ---- keys of projects -------------------------------------------------- */
 
 /*
- * Limits: -1 where there is none.  EXPIRES_MS 0: never.
+ * Limits: -1 where there is none.  EXPIRES_MS 0: never.  ID NULL: one is made.
  */
 struct wl_db_new_key {
+	const char	*id;
 	const char	*project, *prefix, *kind, *name;
 	const char	*scopes;	/* "gateway,ingest" */
 	uint8_t		 hash[32];

@@ -33,7 +33,10 @@ static const char sql_audit[] =
     " WHERE $1::text IS NULL OR project_id = $1"
     " ORDER BY id DESC LIMIT $2) l ORDER BY l.id";
 static const char sql_audit_check[] =
-    "SELECT watchllm.audit_verify(), count(*) FROM watchllm.audit_log";
+    "SELECT first_bad, last_id, encode(last_hash, 'hex'), entries"
+    " FROM watchllm.audit_verify_part($1, decode($2, 'hex'), 2000)";
+static const char sql_audit_hash[] =
+    "SELECT encode(hash, 'hex') FROM watchllm.audit_log WHERE id = $1";
 static const char sql_dead_letter[] =
     DEAD ", encode(record, 'hex') FROM watchllm.dead_letter"
     " WHERE id = $1::bigint";
@@ -109,6 +112,7 @@ static const char sql_unbound[] =
 const struct wl_stmt wl_db_admin_list_stmts[] = {
 	{ "audit", WL_ROLE_OWNER, sql_audit },
 	{ "audit_check", WL_ROLE_OWNER, sql_audit_check },
+	{ "audit_hash", WL_ROLE_OWNER, sql_audit_hash },
 	{ "dead_letter", WL_ROLE_OWNER, sql_dead_letter },
 	{ "dead_letters", WL_ROLE_OWNER, sql_dead_letters },
 	{ "key_find", WL_ROLE_OWNER, sql_key_find },
@@ -132,7 +136,8 @@ static const struct {
 	int		 nargs;
 } lists[] = {
 	[WL_DB_AUDIT] = { sql_audit, 2 },
-	[WL_DB_AUDIT_CHECK] = { sql_audit_check, 0 },
+	[WL_DB_AUDIT_CHECK] = { sql_audit_check, 2 },
+	[WL_DB_AUDIT_HASH] = { sql_audit_hash, 1 },
 	[WL_DB_DEAD_LETTER] = { sql_dead_letter, 1 },
 	[WL_DB_DEAD_LETTERS] = { sql_dead_letters, 2 },
 	[WL_DB_KEY_FIND] = { sql_key_find, 3 },

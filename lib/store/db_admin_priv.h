@@ -14,6 +14,11 @@
 struct wl_pg *wl_db_admin_begin(const char *actor, struct wl_err *e)
     __attribute__((warn_unused_result));
 /*
+ * In a transaction that is open already: ACTOR does what follows.
+ */
+int wl_db_admin_actor(struct wl_pg *c, const char *actor, struct wl_err *e)
+    __attribute__((warn_unused_result));
+/*
  * One statement of it, with its rows in A; NULL with *E as said above.
  */
 struct wl_rows *wl_db_admin_query(struct wl_pg *c, struct wl_arena *a,

@@ -14,6 +14,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/err.h"
 #include "lib/base/jw.h"
+#include "lib/store/db_admin_priv.h"
 #include "lib/store/pg.h"
 #include "lib/store/stmts.h"
 
@@ -240,9 +241,9 @@ any_new(const enum wl_price_change *change, int n)
 }
 
 int
-wl_db_price_import(struct wl_arena *a, struct wl_db_price_row *rows, int n,
-    int64_t from_ms, int64_t now_ms, bool dry, enum wl_price_change *change,
-    struct wl_err *e)
+wl_db_price_import(struct wl_arena *a, const char *actor,
+    struct wl_db_price_row *rows, int n, int64_t from_ms, int64_t now_ms,
+    bool dry, enum wl_price_change *change, struct wl_err *e)
 {
 	struct wl_pg *c = wl_pg_take(WL_ROLE_OWNER, e);
 	int rc = -1;
@@ -251,6 +252,7 @@ wl_db_price_import(struct wl_arena *a, struct wl_db_price_row *rows, int n,
 		return -1;
 	wl_pg_statement_timeout(c, IMPORT_MS);
 	if (wl_pg_begin(c, NULL, e) == 0 &&
+	    wl_db_admin_actor(c, actor, e) == 0 &&
 	    wl_pg_exec(c, sql_lock, 0, NULL, NULL, e) == 0 &&
 	    set_times(c, a, rows, n, from_ms, now_ms, e) == 0 &&
 	    compare(c, a, rows, n, change, e) == 0)

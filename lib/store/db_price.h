@@ -42,7 +42,7 @@ struct wl_db_price_row {
 };
 
 /*
- * Bring N rows into the table, in one transaction.  A row whose FROM_MS is
+ * Bring N rows into the table, in one transaction of ACTOR (db_admin.h).  A row whose FROM_MS is
  * WL_PRICE_UNSET gets that of the import: FROM_MS, or when that is unset too,
  * the epoch if the table is empty, so that no event is older, else NOW_MS.
  * CHANGE[i] tells what became of row i: nothing where the price that holds at
@@ -55,8 +55,8 @@ enum wl_price_change {
 	WL_PRICE_UNCHANGED, WL_PRICE_ADDED, WL_PRICE_CHANGED,
 	WL_PRICE_CHANGE_MAX
 };
-int wl_db_price_import(struct wl_arena *a, struct wl_db_price_row *rows,
-    int n, int64_t from_ms, int64_t now_ms, bool dry,
+int wl_db_price_import(struct wl_arena *a, const char *actor,
+    struct wl_db_price_row *rows, int n, int64_t from_ms, int64_t now_ms, bool dry,
     enum wl_price_change *change, struct wl_err *e)
     __attribute__((warn_unused_result));
 

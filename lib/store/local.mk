@@ -9,6 +9,7 @@ libwatchllm_a_SOURCES += \
 	lib/store/db.h \
 	lib/store/db_admin.c lib/store/db_admin.h lib/store/db_admin_priv.h \
 	lib/store/db_admin_list.c \
+	lib/store/db_admin_page.c lib/store/db_admin_page.h \
 	lib/store/db_admin_provider.c \
 	lib/store/db_auth.c \
 	lib/store/db_doctor.c lib/store/db_doctor.h \

@@ -9,6 +9,7 @@
 const struct wl_stmt *const wl_stmt_tables[] = {
 	wl_counter_pg_stmts,
 	wl_db_admin_list_stmts,
+	wl_db_admin_page_stmts,
 	wl_db_admin_provider_stmts,
 	wl_db_admin_stmts,
 	wl_db_auth_stmts,

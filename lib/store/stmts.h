@@ -8,6 +8,7 @@
 
 extern const struct wl_stmt wl_counter_pg_stmts[];
 extern const struct wl_stmt wl_db_admin_list_stmts[];
+extern const struct wl_stmt wl_db_admin_page_stmts[];
 extern const struct wl_stmt wl_db_admin_provider_stmts[];
 extern const struct wl_stmt wl_db_admin_stmts[];
 extern const struct wl_stmt wl_db_auth_stmts[];

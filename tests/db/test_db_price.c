@@ -45,7 +45,7 @@ import_at(const struct wl_db_price_row *rows, int n, int64_t from, int64_t now,
 
 	memcpy(copy, rows, (size_t)n * sizeof(*rows));
 	memset(&e, 0, sizeof(e));
-	return wl_db_price_import(stores_arena(), copy, n, from, now, dry,
+	return wl_db_price_import(stores_arena(), "test", copy, n, from, now, dry,
 	    change, &e);
 }
 
@@ -311,7 +311,7 @@ one_of_many(void *arg)
 	struct wl_err err;
 
 	(void)arg;
-	CU_ASSERT_EQUAL(wl_db_price_import(stores_arena(), rows, 2,
+	CU_ASSERT_EQUAL(wl_db_price_import(stores_arena(), "test", rows, 2,
 	    WL_PRICE_UNSET, NOW, false, mine, &err), 0);
 	added += (mine[0] == WL_PRICE_ADDED) + (mine[1] == WL_PRICE_ADDED);
 }
