@@ -16,7 +16,8 @@ import yaml
 Node = dict[str, Any]
 
 METHODS = ("get", "post", "put", "patch", "delete")
-WHO = {"open": "anybody", "key": "key", "operator": "operator"}
+WHO = {"admin": "operator's token", "open": "anybody", "key": "key",
+       "operator": "operator"}
 
 
 class Api:

@@ -34,6 +34,7 @@ struct wl_ctx {
 };
 
 enum wl_who {
+	WL_WHO_ADMIN,		/* operator's token; no route without one */
 	WL_WHO_OPEN,		/* anybody */
 	WL_WHO_KEY,		/* a key with SCOPE */
 	WL_WHO_OPERATOR,	/* operator's token or a listed address */
@@ -71,7 +72,7 @@ struct wl_route {
 /*
  * The table, ended by a row whose path is NULL.
  */
-#define WL_ROUTES_MAX	64
+#define WL_ROUTES_MAX	128
 extern const struct wl_route wl_routes[];
 
 /*

@@ -3,6 +3,14 @@ noinst_LIBRARIES += libwlfcgi.a
 libwlfcgi_a_SOURCES = \
 	fcgi/conn.c fcgi/conn.h \
 	fcgi/ctx.h \
+	fcgi/h_admin.c fcgi/h_admin.h \
+	fcgi/h_admin_audit.c \
+	fcgi/h_admin_keys.c \
+	fcgi/h_admin_plans.c \
+	fcgi/h_admin_prices.c \
+	fcgi/h_admin_projects.c \
+	fcgi/h_admin_provider_keys.c \
+	fcgi/h_admin_usage.c \
 	fcgi/h_chat.c fcgi/h_chat.h \
 	fcgi/h_estimate.c fcgi/h_estimate.h \
 	fcgi/h_health.c fcgi/h_health.h \

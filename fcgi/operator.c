@@ -45,13 +45,9 @@ matches(const char *presented, const struct wl_conf *conf)
 	return ok;
 }
 
-int
-wl_operator_check(const struct wl_req *r, const struct wl_conf *conf,
-    struct wl_err *e)
+static int
+present(const struct wl_req *r, const struct wl_conf *conf, struct wl_err *e)
 {
-	if (r->addr[0] != '\0' &&
-	    wl_guard_addr_in(r->addr, conf->operator_addresses))
-		return 0;
 	if (r->key == NULL)
 		return wl_err_set(e, WL_E_MISSING_KEY, NULL);
 	if (wl_address_check(conf, WL_ADDRESS_AUTH, r->addr, e) == -1)
@@ -63,4 +59,23 @@ wl_operator_check(const struct wl_req *r, const struct wl_conf *conf,
 		return -1;
 	wl_err_set(e, WL_E_INVALID_KEY, NULL);
 	return wl_err_detail(e, "not the operator's token");
+}
+
+int
+wl_operator_check(const struct wl_req *r, const struct wl_conf *conf,
+    struct wl_err *e)
+{
+	if (r->addr[0] != '\0' &&
+	    wl_guard_addr_in(r->addr, conf->operator_addresses))
+		return 0;
+	return present(r, conf, e);
+}
+
+int
+wl_operator_token(const struct wl_req *r, const struct wl_conf *conf,
+    struct wl_err *e)
+{
+	if (conf->operator_token_file[0] == '\0')
+		return wl_err_set(e, WL_E_NOT_FOUND, NULL);
+	return present(r, conf, e);
 }

@@ -17,4 +17,13 @@ struct wl_req;
 int wl_operator_check(const struct wl_req *r, const struct wl_conf *conf,
     struct wl_err *e) __attribute__((warn_unused_result));
 
+/*
+ * Whether R presents that token, wherever it comes from: for what changes
+ * something, since whoever has a listed address need not be the operator (his
+ * browser has it, too).  Returns as above; WL_E_NOT_FOUND where no token is
+ * configured: there is no such route.
+ */
+int wl_operator_token(const struct wl_req *r, const struct wl_conf *conf,
+    struct wl_err *e) __attribute__((warn_unused_result));
+
 #endif

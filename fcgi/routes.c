@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fcgi/h_admin.h"
 #include "fcgi/h_chat.h"
 #include "fcgi/h_estimate.h"
 #include "fcgi/h_health.h"
@@ -17,9 +18,12 @@
 #include "lib/base/arena.h"
 
 #define OPEN		WL_WHO_OPEN, 0, WL_LIMITER_NONE, WL_API_MAX
+#define ADMIN		WL_WHO_ADMIN, 0, WL_LIMITER_NONE, WL_API_MAX
 #define OPERATOR	WL_WHO_OPERATOR, 0, WL_LIMITER_NONE, WL_API_MAX
 #define KEY(scope)	WL_WHO_KEY, scope, WL_LIMITER_NONE, WL_API_MAX
 #define GATEWAY(api)	WL_WHO_KEY, WL_SCOPE_GATEWAY, WL_LIMITER_GATEWAY, api
+#define SMALL		((int64_t)64 * 1024)
+#define PRICES		((int64_t)8 * 1024 * 1024)
 #define ALIVE		"Whether this process answers."
 
 const struct wl_route wl_routes[] = {
@@ -27,6 +31,57 @@ const struct wl_route wl_routes[] = {
 	{ WL_GET, "/observability/health", wl_h_health_get, OPEN, 0, ALIVE },
 	{ WL_GET, "/observability/prometheus", wl_h_prometheus_get, OPERATOR, 0,
 	    "Figures of all workers of this host, for Prometheus." },
+	{ WL_GET, "/v1/admin/audit", wl_h_admin_audit_get, ADMIN, 0,
+	    "Who changed what, the newest first." },
+	{ WL_GET, "/v1/admin/audit/verify", wl_h_admin_audit_verify_get, ADMIN,
+	    0, "Whether the audit log is as it was written." },
+	{ WL_GET, "/v1/admin/keys", wl_h_admin_keys_get, ADMIN, 0,
+	    "Keys of projects." },
+	{ WL_POST, "/v1/admin/keys", wl_h_admin_keys_post, ADMIN, SMALL,
+	    "Make a key." },
+	{ WL_GET, "/v1/admin/keys/{id}", wl_h_admin_key_get, ADMIN, 0,
+	    "One of them." },
+	{ WL_DELETE, "/v1/admin/keys/{id}", wl_h_admin_key_delete, ADMIN, 0,
+	    "Revoke a key." },
+	{ WL_POST, "/v1/admin/keys/{id}/rotate", wl_h_admin_key_rotate_post,
+	    ADMIN, SMALL, "Replace a key by a new one." },
+	{ WL_GET, "/v1/admin/plans", wl_h_admin_plans_get, ADMIN, 0,
+	    "Plans and their limits." },
+	{ WL_POST, "/v1/admin/plans", wl_h_admin_plans_post, ADMIN, SMALL,
+	    "Make a plan." },
+	{ WL_GET, "/v1/admin/plans/{id}", wl_h_admin_plan_get, ADMIN, 0,
+	    "One of them." },
+	{ WL_PATCH, "/v1/admin/plans/{id}", wl_h_admin_plan_patch, ADMIN,
+	    SMALL, "Change a plan." },
+	{ WL_GET, "/v1/admin/prices", wl_h_admin_prices_get, ADMIN, 0,
+	    "The prices that hold." },
+	{ WL_POST, "/v1/admin/prices", wl_h_admin_prices_post, ADMIN, PRICES,
+	    "Import a price list." },
+	{ WL_GET, "/v1/admin/projects", wl_h_admin_projects_get, ADMIN, 0,
+	    "Projects." },
+	{ WL_POST, "/v1/admin/projects", wl_h_admin_projects_post, ADMIN,
+	    SMALL, "Make a project." },
+	{ WL_GET, "/v1/admin/projects/{id}", wl_h_admin_project_get, ADMIN, 0,
+	    "One of them." },
+	{ WL_PATCH, "/v1/admin/projects/{id}", wl_h_admin_project_patch, ADMIN,
+	    SMALL, "Change a project." },
+	{ WL_GET, "/v1/admin/provider-keys", wl_h_admin_provider_keys_get,
+	    ADMIN, 0, "Projects' own keys for providers, without the keys." },
+	{ WL_POST, "/v1/admin/provider-keys", wl_h_admin_provider_keys_post,
+	    ADMIN, SMALL, "Store a provider key." },
+	{ WL_GET, "/v1/admin/provider-keys/{id}", wl_h_admin_provider_key_get,
+	    ADMIN, 0, "One of them." },
+	{ WL_DELETE, "/v1/admin/provider-keys/{id}",
+	    wl_h_admin_provider_key_delete, ADMIN, 0,
+	    "Remove a provider key." },
+	{ WL_GET, "/v1/admin/usage", wl_h_admin_usage_list_get, ADMIN, 0,
+	    "What each project has used of its month." },
+	{ WL_GET, "/v1/admin/usage/{id}", wl_h_admin_usage_get, ADMIN, 0,
+	    "Limits of a project, and what is used of them." },
+	{ WL_PATCH, "/v1/admin/usage/{id}", wl_h_admin_usage_patch, ADMIN,
+	    SMALL, "Set what a project has used." },
+	{ WL_POST, "/v1/admin/usage/{id}/add", wl_h_admin_usage_add_post,
+	    ADMIN, SMALL, "Add calls to what a project has used." },
 	{ WL_POST, "/v1/chat/completions", wl_h_chat_post,
 	    GATEWAY(WL_API_CHAT), -1, "A chat completion." },
 	{ WL_POST, "/v1/completions", wl_h_chat_post,

@@ -21,6 +21,7 @@
 #include "lib/core/event.h"
 #include "lib/core/model.h"
 #include "lib/core/models.h"
+#include "lib/core/redact.h"
 #include "lib/core/redact_rules.h"
 #include "lib/http/cors.h"
 #include "lib/http/io.h"
@@ -285,6 +286,8 @@ authenticate(struct wl_ctx *ctx)
 	int64_t begin = wl_clock_us();
 
 	switch (route->who) {
+	case WL_WHO_ADMIN:
+		return wl_operator_token(&ctx->req, ctx->conf, &ctx->err);
 	case WL_WHO_OPEN:
 	case WL_WHO_MAX:
 		return 0;
@@ -465,6 +468,26 @@ line_call(struct wl_jw *w, const struct wl_ctx *ctx)
 		wl_jw_bool(w, "degraded", true);
 }
 
+/*
+ * Of administration the path may hold what somebody took for an id.
+ */
+static void
+line_path(struct wl_jw *w, const struct wl_ctx *ctx)
+{
+	const char *path = ctx->req.path;
+	size_t len = wl_utf8_cut(path, strlen(path), PATH_MAX_BYTES);
+	struct wl_buf b;
+
+	if (ctx->route == NULL || ctx->route->who != WL_WHO_ADMIN) {
+		wl_jw_strn(w, "path", path, len);
+		return;
+	}
+	wl_buf_init(&b, LINE_MAX_BYTES);
+	(void)wl_redact_secrets(&b, path, len);
+	wl_jw_strn(w, "path", b.len == 0 ? "" : b.p, b.len);
+	wl_buf_free(&b);
+}
+
 static void
 line_members(struct wl_jw *w, const struct wl_ctx *ctx, int status, int64_t us)
 {
@@ -473,8 +496,7 @@ line_members(struct wl_jw *w, const struct wl_ctx *ctx, int status, int64_t us)
 
 	wl_jw_obj(w, NULL);
 	wl_jw_str(w, "method", wl_method_name(r->method));
-	wl_jw_strn(w, "path", r->path, wl_utf8_cut(r->path, strlen(r->path),
-	    PATH_MAX_BYTES));
+	line_path(w, ctx);
 	wl_jw_int(w, "status", status);
 	wl_jw_int(w, "us", us);
 	wl_jw_int(w, "bytes", ctx->resp.bytes);

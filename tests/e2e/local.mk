@@ -14,6 +14,7 @@ EXTRA_DIST += \
 	tests/e2e/requirements.txt \
 	tests/e2e/run.sh \
 	tests/e2e/setup.sh \
+	tests/e2e/test_admin.py \
 	tests/e2e/test_cli.py \
 	tests/e2e/test_cli_secrets.py \
 	tests/e2e/test_clients.py \
@@ -27,6 +28,7 @@ EXTRA_DIST += \
 	tests/e2e/test_limits.py \
 	tests/e2e/test_models.py \
 	tests/e2e/test_openapi.py \
+	tests/e2e/test_openapi_admin.py \
 	tests/e2e/test_prices.py \
 	tests/e2e/test_redaction.py \
 	tests/e2e/test_messages.py \

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 static const char *const who[] = {
+	[WL_WHO_ADMIN] = "admin",
 	[WL_WHO_OPEN] = "open",
 	[WL_WHO_KEY] = "key",
 	[WL_WHO_OPERATOR] = "operator",

@@ -13,6 +13,8 @@ tests_unit_test_out_SOURCES = tests/unit/test_out.c fcgi/out.c
 tests_unit_test_operator_LDADD = libwlfcgi.a $(WL_TEST_LIBS)
 tests_unit_test_prom_LDADD = libwlfcgi.a $(WL_TEST_LIBS)
 tests_unit_test_routes_LDADD = libwlfcgi.a $(WL_TEST_LIBS)
+tests_unit_test_serve_SOURCES = tests/unit/test_serve.c \
+	tests/unit/no_admin.c
 tests_unit_test_serve_LDADD = libwlfcgi.a $(WL_TEST_LIBS)
 
 # the seeded plans, through tests/lib/with_stores.sh

@@ -92,6 +92,32 @@ addresses(void)
 	CU_ASSERT_EQUAL(try("", NULL), WL_E_MISSING_KEY);
 }
 
+/*
+ * What changes something wants the token, from wherever it comes.
+ */
+static enum wl_code
+admin(const char *addr, const char *key)
+{
+	memset(&err, 0, sizeof(err));
+	req.addr = (char *)(uintptr_t)addr;
+	req.key = (char *)(uintptr_t)key;
+	return wl_operator_token(&req, &conf, &err) == 0 ? WL_OK : err.code;
+}
+
+static void
+token_only(void)
+{
+	setup(wl_tmp_file("admin", "s3cret\n", 7, 0600), "127.0.0.1");
+	CU_ASSERT_EQUAL(admin("127.0.0.1", NULL), WL_E_MISSING_KEY);
+	CU_ASSERT_EQUAL(admin("127.0.0.1", "s3cre"), WL_E_INVALID_KEY);
+	CU_ASSERT_EQUAL(admin("127.0.0.1", "s3cret"), WL_OK);
+	CU_ASSERT_EQUAL(admin("192.0.2.1", "s3cret"), WL_OK);
+	setup("", "127.0.0.1");
+	CU_ASSERT_EQUAL(admin("127.0.0.1", NULL), WL_E_NOT_FOUND);
+	CU_ASSERT_EQUAL(admin("127.0.0.1", ""), WL_E_NOT_FOUND);
+	CU_ASSERT_EQUAL(admin("127.0.0.1", "s3cret"), WL_E_NOT_FOUND);
+}
+
 int
 main(void)
 {
@@ -99,6 +125,7 @@ main(void)
 		{ "the token", token },
 		{ "no token, or one that cannot be used", no_token },
 		{ "listed addresses", addresses },
+		{ "administration", token_only },
 		{ NULL, NULL }
 	};
 	int status;

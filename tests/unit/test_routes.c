@@ -31,6 +31,56 @@ static const struct {
 	    false },
 	{ WL_GET, "/observability/prometheus", WL_WHO_OPERATOR, 0,
 	    WL_LIMITER_NONE, false },
+	{ WL_GET, "/v1/admin/audit", WL_WHO_ADMIN, 0,
+	    WL_LIMITER_NONE, false },
+	{ WL_GET, "/v1/admin/audit/verify", WL_WHO_ADMIN, 0,
+	    WL_LIMITER_NONE, false },
+	{ WL_GET, "/v1/admin/keys", WL_WHO_ADMIN, 0,
+	    WL_LIMITER_NONE, false },
+	{ WL_POST, "/v1/admin/keys", WL_WHO_ADMIN, 0,
+	    WL_LIMITER_NONE, true },
+	{ WL_GET, "/v1/admin/keys/{id}", WL_WHO_ADMIN, 0,
+	    WL_LIMITER_NONE, false },
+	{ WL_DELETE, "/v1/admin/keys/{id}", WL_WHO_ADMIN, 0,
+	    WL_LIMITER_NONE, false },
+	{ WL_POST, "/v1/admin/keys/{id}/rotate", WL_WHO_ADMIN, 0,
+	    WL_LIMITER_NONE, true },
+	{ WL_GET, "/v1/admin/plans", WL_WHO_ADMIN, 0,
+	    WL_LIMITER_NONE, false },
+	{ WL_POST, "/v1/admin/plans", WL_WHO_ADMIN, 0,
+	    WL_LIMITER_NONE, true },
+	{ WL_GET, "/v1/admin/plans/{id}", WL_WHO_ADMIN, 0,
+	    WL_LIMITER_NONE, false },
+	{ WL_PATCH, "/v1/admin/plans/{id}", WL_WHO_ADMIN, 0,
+	    WL_LIMITER_NONE, true },
+	{ WL_GET, "/v1/admin/prices", WL_WHO_ADMIN, 0,
+	    WL_LIMITER_NONE, false },
+	{ WL_POST, "/v1/admin/prices", WL_WHO_ADMIN, 0,
+	    WL_LIMITER_NONE, true },
+	{ WL_GET, "/v1/admin/projects", WL_WHO_ADMIN, 0,
+	    WL_LIMITER_NONE, false },
+	{ WL_POST, "/v1/admin/projects", WL_WHO_ADMIN, 0,
+	    WL_LIMITER_NONE, true },
+	{ WL_GET, "/v1/admin/projects/{id}", WL_WHO_ADMIN, 0,
+	    WL_LIMITER_NONE, false },
+	{ WL_PATCH, "/v1/admin/projects/{id}", WL_WHO_ADMIN, 0,
+	    WL_LIMITER_NONE, true },
+	{ WL_GET, "/v1/admin/provider-keys", WL_WHO_ADMIN, 0,
+	    WL_LIMITER_NONE, false },
+	{ WL_POST, "/v1/admin/provider-keys", WL_WHO_ADMIN, 0,
+	    WL_LIMITER_NONE, true },
+	{ WL_GET, "/v1/admin/provider-keys/{id}", WL_WHO_ADMIN, 0,
+	    WL_LIMITER_NONE, false },
+	{ WL_DELETE, "/v1/admin/provider-keys/{id}", WL_WHO_ADMIN, 0,
+	    WL_LIMITER_NONE, false },
+	{ WL_GET, "/v1/admin/usage", WL_WHO_ADMIN, 0,
+	    WL_LIMITER_NONE, false },
+	{ WL_GET, "/v1/admin/usage/{id}", WL_WHO_ADMIN, 0,
+	    WL_LIMITER_NONE, false },
+	{ WL_PATCH, "/v1/admin/usage/{id}", WL_WHO_ADMIN, 0,
+	    WL_LIMITER_NONE, true },
+	{ WL_POST, "/v1/admin/usage/{id}/add", WL_WHO_ADMIN, 0,
+	    WL_LIMITER_NONE, true },
 	{ WL_POST, "/v1/chat/completions", WL_WHO_KEY, WL_SCOPE_GATEWAY,
 	    WL_LIMITER_GATEWAY, true },
 	{ WL_POST, "/v1/completions", WL_WHO_KEY, WL_SCOPE_GATEWAY,
@@ -111,6 +161,15 @@ pieces(void)
 	CU_ASSERT_STRING_EQUAL(allow, "POST, OPTIONS");
 	CU_ASSERT_PTR_NULL(find(WL_GET, "/v1/responses/r/other"));
 	CU_ASSERT_EQUAL(err.code, WL_E_NOT_FOUND);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(find(WL_POST,
+	    "/v1/admin/keys/k1/rotate"));
+	CU_ASSERT_STRING_EQUAL(id, "k1");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(find(WL_DELETE, "/v1/admin/keys/k1"));
+	CU_ASSERT_STRING_EQUAL(id, "k1");
+	CU_ASSERT_PTR_NULL(find(WL_DELETE, "/v1/admin/keys/k1/"));
+	CU_ASSERT_PTR_NULL(find(WL_DELETE, "/v1/admin/keys/k1/rotate"));
+	CU_ASSERT_EQUAL(err.code, WL_E_METHOD);
+	CU_ASSERT_STRING_EQUAL(allow, "POST, OPTIONS");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(find(WL_GET, "/v1/models"));
 	CU_ASSERT_PTR_NULL(id);
 }
@@ -132,7 +191,7 @@ unknown(void)
 	static const char *const paths[] = {
 		"", "/", "/v1", "/v1/", "/v1/usage/", "/v1/usage/x",
 		"/V1/usage", "/v1/chat", "/v1/chat/completions/",
-		"/observability/debug-sentry", "/v1/admin/keys", "v1/usage",
+		"/observability/debug-sentry", "/v1/admin", "v1/usage",
 		"/health/detailed", "/v1/models/", "/v1/modelsx"
 	};
 	size_t i;
