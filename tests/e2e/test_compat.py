@@ -18,8 +18,9 @@ DIR = Path(os.environ.get("WL_COMPAT", ""))
 PAGE = SOURCE / "docs/COMPATIBILITY.md"
 BEGIN, END = "<!-- made by tests/e2e/test_compat.py -->\n", "<!-- end -->\n"
 CLIENTS = {
-    "PyPI": ["openai", "langchain-openai", "litellm"],
-    "npm": ["openai", "@ai-sdk/openai", "@langchain/openai"],
+    "PyPI": ["openai", "langchain-openai", "litellm", "anthropic", "langchain-anthropic"],
+    "npm": ["openai", "@ai-sdk/openai", "@langchain/openai", "@anthropic-ai/sdk",
+            "@ai-sdk/anthropic", "@langchain/anthropic"],
 }
 FEATURES = ["chat", "stream", "tools", "structured", "embeddings", "responses", "errors"]
 
@@ -89,7 +90,9 @@ class Compat(unittest.TestCase):
         try:
             gate = case.gate
             gate.stores.plan("compat")
-            job = {"url": gate.url, "model": MODEL, "claude": MODEL,
+            claude = gate.stores.provider(f"claude{gate.web.port}", gate.fake.base,
+                                          wire="'anthropic'", auth="'x-api-key'")
+            job = {"url": gate.url, "model": MODEL, "claude": f"{claude}/claude-sonnet-4",
                    "embedding": "text-embedding-3-small",
                    "key": gate.project("compat")[1],
                    "spent": gate.project(gate.stores.plan("compat0", minute=0))[1]}

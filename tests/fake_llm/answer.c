@@ -152,14 +152,35 @@ fake_answer_tools(struct fake_call *call, struct fake_fail *f)
 	return 0;
 }
 
+/*
+ * Where the format of an answer is asked for: *PARAM, with the schema in the
+ * format itself, or, in chats, in its member "json_schema".
+ */
+static struct json_object *
+format_of(const struct fake_call *call, const char **param, bool *flat)
+{
+	*flat = true;
+	if (call->api == FAKE_API_RESPONSES) {
+		*param = "text.format";
+		return fake_request_get(fake_request_get(call->body, "text"),
+		    "format");
+	}
+	if (call->api == FAKE_API_MESSAGES) {
+		*param = "output_config.format";
+		return fake_request_get(fake_request_get(call->body,
+		    "output_config"), "format");
+	}
+	*flat = false;
+	*param = "response_format";
+	return fake_request_get(call->body, *param);
+}
+
 int
 fake_answer_json(struct fake_call *call, struct fake_fail *f)
 {
-	bool responses = call->api == FAKE_API_RESPONSES;
-	const char *param = responses ? "text.format" : "response_format";
-	struct json_object *o = responses ?
-	    fake_request_get(fake_request_get(call->body, "text"), "format") :
-	    fake_request_get(call->body, param);
+	const char *param;
+	bool flat;
+	struct json_object *o = format_of(call, &param, &flat);
 	struct json_object *type;
 	struct fake_buf *made = &call->conn->made;
 	struct fake_part *p = &call->parts[0];
@@ -176,7 +197,7 @@ fake_answer_json(struct fake_call *call, struct fake_fail *f)
 	p->fixed = true;
 	p->data = made->len;
 	if (strcmp(word, "json_schema") == 0) {
-		o = fake_request_get(responses ? o :
+		o = fake_request_get(flat ? o :
 		    fake_request_get(o, "json_schema"), "schema");
 		if (!json_object_is_type(o, json_type_object))
 			return fake_request_bad(f, param,

@@ -346,7 +346,9 @@ take_anthropic(struct fake_call *call, struct fake_fail *f)
 	    take_messages(call, "messages", f) == -1 ||
 	    take_blocks(call, f) == -1)
 		return -1;
-	return count ? 0 : fake_answer_tools(call, f);
+	if (count || fake_answer_tools(call, f) == -1)
+		return count ? 0 : -1;
+	return call->n_parts == 0 ? fake_answer_json(call, f) : 0;
 }
 
 static bool

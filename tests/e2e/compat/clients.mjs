@@ -141,11 +141,6 @@ const clients = {
 		const provider = createOpenAI({ baseURL: job.url + "/v1", apiKey: job.key });
 		return {
 			...sdk(model),
-			async structured() {
-				const a = await ai.generateText({ model: model(), prompt: HELLO, maxRetries: 0,
-					output: ai.Output.object({ schema: Numbers }) });
-				assert.ok(Number.isInteger(a.output.n));
-			},
 			async embeddings() {
 				const a = await ai.embedMany({ model: provider.embedding(job.embedding),
 					values: ["one", "two"], maxRetries: 0,
@@ -174,10 +169,6 @@ const clients = {
 		const responses = () => model("key", job.model, { useResponsesApi: true });
 		return {
 			...chain(model),
-			async structured() {
-				const a = await model().withStructuredOutput(Numbers).invoke(HELLO);
-				assert.ok(Number.isInteger(a.n));
-			},
 			async embeddings() {
 				const e = new OpenAIEmbeddings({ model: job.embedding, dimensions: 16,
 					apiKey: job.key, configuration: { baseURL: job.url + "/v1" } });
@@ -221,6 +212,11 @@ function sdk(model) {
 			assert.equal(a.toolCalls[0].toolName, "weather");
 			assert.ok("place" in a.toolCalls[0].input);
 		},
+		async structured() {
+			const a = await ai.generateText({ model: model(), prompt: HELLO, maxRetries: 0,
+				output: ai.Output.object({ schema: Numbers }) });
+			assert.ok(Number.isInteger(a.output.n));
+		},
 		errors: () => failures((k, m) => ai.generateText({ model: model(k, m), prompt: HELLO,
 			maxRetries: 0 })),
 	};
@@ -245,6 +241,10 @@ function chain(model) {
 			assert.equal(a.tool_calls[0].name, "weather");
 			assert.ok("place" in a.tool_calls[0].args);
 		},
+		async structured() {
+			const a = await model().withStructuredOutput(Numbers).invoke(HELLO);
+			assert.ok(Number.isInteger(a.n));
+		},
 		errors: () => failures((k, m) => model(k, m).invoke(HELLO)),
 	};
 }
@@ -253,7 +253,8 @@ const version = (name) => JSON.parse(readFileSync(`${root}/node_modules/${name}/
 	"utf8")).version;
 const order = ["chat", "stream", "tools", "structured", "embeddings", "responses", "errors"];
 
-console.warn = console.error;
+globalThis.AI_SDK_LOG_WARNINGS = false;
+console.info = console.warn = console.error;
 for await (const line of createInterface({ input: process.stdin })) {
 	const job = JSON.parse(line);
 	for (const client of Object.keys(clients)) {

@@ -273,6 +273,10 @@ class LangChainAnthropic:
         a = self.model().bind_tools([weather]).invoke(CALL)
         check(a.tool_calls[0]["name"] == "weather" and "place" in a.tool_calls[0]["args"], a)
 
+    def structured(self) -> None:
+        a = self.model().with_structured_output(Number).invoke(HELLO)
+        check(isinstance(a.n, int), a)
+
     def errors(self) -> None:
         failures(anthropic, lambda key, model: self.model(key, model).invoke(HELLO))
 
