@@ -39,6 +39,8 @@ enum wl_db_list {
 	/* WITH_REPLAYED ("t", "f"), MOST: as above without the record; newest
 	 * first */
 	WL_DB_DEAD_LETTERS,
+	/* name, percent, projects on, projects off (a,b), created at */
+	WL_DB_FLAGS,
 	/* PROJECT (or NULL), KEY, SHA-256 in hexadecimal: keys with this id or
 	 * prefix or hash: project, id, prefix, kind, name, state, limits as
 	 * numbers or null: per minute, per month, concurrent; at most 10 */
@@ -65,6 +67,9 @@ enum wl_db_list {
 	WL_DB_PROVIDERS,
 	/* PROVIDER (or NULL): pattern, kind, provider, priority */
 	WL_DB_ROUTES,
+	/* PROJECT (or NULL: those for all): name, alias, position, enabled,
+	 * definition (JSON), updated at */
+	WL_DB_RULES,
 	/* the number of the newest migration; whether we own the tables */
 	WL_DB_SCHEMA,
 	/* master key id, provider keys sealed under it */

@@ -43,6 +43,10 @@ static const char sql_dead_letter[] =
 static const char sql_dead_letters[] =
     DEAD " FROM watchllm.dead_letter"
     " WHERE replayed_at IS NULL OR $1::boolean ORDER BY id DESC LIMIT $2";
+static const char sql_flags[] =
+    "SELECT name, trim_scale(percent), array_to_string(projects_on, ','),"
+    " array_to_string(projects_off, ','), " AT("created_at")
+    " FROM watchllm.feature_flag ORDER BY name";
 static const char sql_key_find[] =
     "SELECT k.project_id, k.id, k.prefix, k.kind, k.name, " KEY_STATE ","
     " k.requests_per_minute, k.requests_per_month, k.concurrent_requests"
@@ -91,6 +95,14 @@ static const char sql_routes[] =
     "SELECT pattern, kind, provider, priority FROM watchllm.model_route"
     " WHERE $1::text IS NULL OR provider = $1"
     " ORDER BY pattern, kind, priority, provider";
+static const char sql_rules[] =
+    "SELECT r.name, r.alias, r.position, r.enabled, r.definition, "
+    AT("r.updated_at") " FROM (SELECT project_id, name, alias, position,"
+    " enabled, definition, updated_at FROM watchllm.route_rule"
+    " UNION ALL SELECT NULL, name, alias, position, enabled, definition,"
+    " updated_at FROM watchllm.route_common) r"
+    " WHERE r.project_id IS NOT DISTINCT FROM $1"
+    " ORDER BY r.alias, r.position, r.name";
 static const char sql_schema[] =
     "SELECT coalesce(max(m.version), 0), (SELECT"
     " pg_catalog.pg_has_role(c.relowner, 'USAGE') FROM pg_catalog.pg_class c"
@@ -115,6 +127,7 @@ const struct wl_stmt wl_db_admin_list_stmts[] = {
 	{ "audit_hash", WL_ROLE_OWNER, sql_audit_hash },
 	{ "dead_letter", WL_ROLE_OWNER, sql_dead_letter },
 	{ "dead_letters", WL_ROLE_OWNER, sql_dead_letters },
+	{ "flags", WL_ROLE_OWNER, sql_flags },
 	{ "key_find", WL_ROLE_OWNER, sql_key_find },
 	{ "keys", WL_ROLE_OWNER, sql_keys },
 	{ "plans", WL_ROLE_OWNER, sql_plans },
@@ -124,6 +137,7 @@ const struct wl_stmt wl_db_admin_list_stmts[] = {
 	{ "provider_keys", WL_ROLE_OWNER, sql_provider_keys },
 	{ "providers", WL_ROLE_OWNER, sql_providers },
 	{ "routes", WL_ROLE_OWNER, sql_routes },
+	{ "rules", WL_ROLE_OWNER, sql_rules },
 	{ "schema", WL_ROLE_OWNER, sql_schema },
 	{ "sealed_under", WL_ROLE_OWNER, sql_sealed_under },
 	{ "to_reseal", WL_ROLE_OWNER, sql_to_reseal },
@@ -140,6 +154,7 @@ static const struct {
 	[WL_DB_AUDIT_HASH] = { sql_audit_hash, 1 },
 	[WL_DB_DEAD_LETTER] = { sql_dead_letter, 1 },
 	[WL_DB_DEAD_LETTERS] = { sql_dead_letters, 2 },
+	[WL_DB_FLAGS] = { sql_flags, 0 },
 	[WL_DB_KEY_FIND] = { sql_key_find, 3 },
 	[WL_DB_KEYS] = { sql_keys, 1 },
 	[WL_DB_PLANS] = { sql_plans, 0 },
@@ -149,6 +164,7 @@ static const struct {
 	[WL_DB_PROVIDER_KEYS] = { sql_provider_keys, 1 },
 	[WL_DB_PROVIDERS] = { sql_providers, 0 },
 	[WL_DB_ROUTES] = { sql_routes, 1 },
+	[WL_DB_RULES] = { sql_rules, 1 },
 	[WL_DB_SCHEMA] = { sql_schema, 0 },
 	[WL_DB_SEALED_UNDER] = { sql_sealed_under, 0 },
 	[WL_DB_TO_RESEAL] = { sql_to_reseal, 5 },

@@ -21,6 +21,7 @@ libwatchllm_a_SOURCES += \
 	lib/store/db_provider.c \
 	lib/store/db_redaction.c lib/store/db_redaction.h \
 	lib/store/db_rollup.c lib/store/db_rollup.h \
+	lib/store/db_route.c lib/store/db_route.h \
 	lib/store/db_usage.c \
 	lib/store/pg.c lib/store/pg.h lib/store/pg_priv.h \
 	lib/store/pg_connect.c \

@@ -21,6 +21,7 @@ const struct wl_stmt *const wl_stmt_tables[] = {
 	wl_db_provider_stmts,
 	wl_db_redaction_stmts,
 	wl_db_rollup_stmts,
+	wl_db_route_stmts,
 	wl_db_usage_stmts,
 	wl_pg_stmts,
 	NULL

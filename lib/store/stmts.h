@@ -20,6 +20,7 @@ extern const struct wl_stmt wl_db_price_stmts[];
 extern const struct wl_stmt wl_db_provider_stmts[];
 extern const struct wl_stmt wl_db_redaction_stmts[];
 extern const struct wl_stmt wl_db_rollup_stmts[];
+extern const struct wl_stmt wl_db_route_stmts[];
 extern const struct wl_stmt wl_db_usage_stmts[];
 extern const struct wl_stmt wl_pg_stmts[];
 

@@ -11,6 +11,7 @@ DB_TESTS = \
 	tests/db/test_redaction \
 	tests/db/test_redis \
 	tests/db/test_rollup \
+	tests/db/test_route \
 	tests/db/test_stmts
 check_PROGRAMS += $(DB_TESTS)
 TESTS += $(DB_TESTS:=.sh)
@@ -28,6 +29,7 @@ EXTRA_DIST += tests/lib/with_stores.sh \
 	tests/db/test_redaction.sh \
 	tests/db/test_redis.sh \
 	tests/db/test_rollup.sh \
+	tests/db/test_route.sh \
 	tests/db/test_stmts.sh
 tests/db/test_counter.log: tests/db/test_counter$(EXEEXT)
 tests/db/test_db_price.log: tests/db/test_db_price$(EXEEXT)
@@ -37,6 +39,7 @@ tests/db/test_pg.log: tests/db/test_pg$(EXEEXT)
 tests/db/test_redaction.log: tests/db/test_redaction$(EXEEXT)
 tests/db/test_redis.log: tests/db/test_redis$(EXEEXT)
 tests/db/test_rollup.log: tests/db/test_rollup$(EXEEXT)
+tests/db/test_route.log: tests/db/test_route$(EXEEXT)
 tests/db/test_stmts.log: tests/db/test_stmts$(EXEEXT)
 
 TESTS += tests/db/test_consumer.sh
