@@ -18,6 +18,9 @@ int wl_cmd_audit(struct wl_cli *cli, int argc, char **argv);
 extern const char wl_cmd_dead_letter_help[];
 int wl_cmd_dead_letter(struct wl_cli *cli, int argc, char **argv);
 
+extern const char wl_cmd_flag_help[];
+int wl_cmd_flag(struct wl_cli *cli, int argc, char **argv);
+
 extern const char wl_cmd_key_help[];
 int wl_cmd_key(struct wl_cli *cli, int argc, char **argv);
 

@@ -1,5 +1,5 @@
 /*
- * watchllm provider, watchllm route.
+ * watchllm provider.
  */
 #include "config.h"
 
@@ -34,22 +34,6 @@ const char wl_cmd_provider_help[] =
     "                              whose prices hold\n"
     "      --disable, --enable     send no calls there, or again\n"
     "      --json                  print JSON\n";
-
-const char wl_cmd_route_help[] =
-    "Usage: watchllm route list [--provider PROVIDER]\n"
-    "       watchllm route set PATTERN PROVIDER [--exact] [--priority N]\n"
-    "       watchllm route remove PATTERN [PROVIDER] [--exact]\n"
-    "Routes say which provider answers for a model: the one whose pattern is "
-    "the\n"
-    "model's name, else the one with the longest pattern that the name begins "
-    "with.\n"
-    "Workers learn of a change within a minute.\n"
-    "\n"
-    "      --exact       PATTERN is the whole name, not its beginning\n"
-    "      --priority N  among routes that match equally well, 1 first (1)\n"
-    "      --json        print JSON\n";
-
-#define PRIORITY_MAX	1000
 
 static int
 list(struct wl_cli *cli, int argc, char **argv)
@@ -171,97 +155,6 @@ wl_cmd_provider(struct wl_cli *cli, int argc, char **argv)
 {
 	static const struct wl_cli_sub subs[] = {
 		{ "list", list }, { "set", set }, { NULL, NULL }
-	};
-
-	return wl_cli_sub(cli, subs, argc, argv);
-}
-
-/* ---- routes ------------------------------------------------------------ */
-
-static int
-route_list(struct wl_cli *cli, int argc, char **argv)
-{
-	static const struct wl_out_col cols[] = {
-		{ "pattern", WL_OUT_STR }, { "kind", WL_OUT_STR },
-		{ "provider", WL_OUT_STR }, { "priority", WL_OUT_INT }
-	};
-	const char *provider = NULL;
-	const struct wl_cli_opt opts[] = {
-		{ "provider", WL_ARG_TEXT, &provider, 0, 0, NULL },
-		{ NULL, WL_ARG_FLAG, NULL, 0, 0, NULL }
-	};
-	struct wl_err e = { 0 };
-	struct wl_rows *r;
-
-	if (wl_cli_args(cli, argc, argv, opts, 0, 0) == -1)
-		return WL_EXIT_MISUSE;
-	if (wl_cli_owner(cli, &e) == -1 || (r = wl_db_admin_list(cli->arena,
-	    WL_DB_ROUTES, &provider, &e)) == NULL)
-		return wl_cli_fail(cli, &e);
-	wl_cli_table(cli, NULL, cols, 4, r);
-	return WL_EXIT_OK;
-}
-
-static int
-route_set(struct wl_cli *cli, int argc, char **argv)
-{
-	int64_t priority = 1;
-	bool exact = false;
-	const struct wl_cli_opt opts[] = {
-		{ "exact", WL_ARG_FLAG, &exact, 0, 0, NULL },
-		{ "priority", WL_ARG_INT, &priority, 1, PRIORITY_MAX, NULL },
-		{ NULL, WL_ARG_FLAG, NULL, 0, 0, NULL }
-	};
-	struct wl_err e = { 0 };
-	struct wl_admin ad;
-
-	if (wl_cli_args(cli, argc, argv, opts, 2, 2) == -1)
-		return WL_EXIT_MISUSE;
-	if (wl_cli_admin(cli, &ad, &e) == -1)
-		return wl_cli_fail(cli, &e);
-	if (wl_db_admin_route_set(ad.a, ad.actor, argv[1], exact ? "exact" :
-	    "prefix", argv[2], (int)priority, &e) == -1)
-		return e.code == WL_E_NOT_FOUND ?
-		    wl_cli_failf(cli, "there is no provider \"%s\"", argv[2]) :
-		    wl_cli_fail(cli, &e);
-	wl_cli_done(cli, argv[1], exact ? "%s answers for %s." :
-	    "%s answers for models that begin with %s.", argv[2], argv[1]);
-	return WL_EXIT_OK;
-}
-
-static int
-route_remove(struct wl_cli *cli, int argc, char **argv)
-{
-	bool exact = false;
-	const struct wl_cli_opt opts[] = {
-		{ "exact", WL_ARG_FLAG, &exact, 0, 0, NULL },
-		{ NULL, WL_ARG_FLAG, NULL, 0, 0, NULL }
-	};
-	struct wl_err e = { 0 };
-	struct wl_admin ad;
-	int n = wl_cli_args(cli, argc, argv, opts, 1, 2), ret;
-
-	if (n == -1)
-		return WL_EXIT_MISUSE;
-	if (wl_cli_admin(cli, &ad, &e) == -1)
-		return wl_cli_fail(cli, &e);
-	ret = wl_db_admin_route_remove(ad.a, ad.actor, argv[1], exact ?
-	    "exact" : "prefix", n == 2 ? argv[2] : NULL, &e);
-	if (ret == -1)
-		return wl_cli_fail(cli, &e);
-	if (ret == 0)
-		return wl_cli_failf(cli, "there is no such route; \"watchllm "
-		    "route list\" shows them, and which are exact");
-	wl_cli_done(cli, argv[1], "No route for %s any more.", argv[1]);
-	return WL_EXIT_OK;
-}
-
-int
-wl_cmd_route(struct wl_cli *cli, int argc, char **argv)
-{
-	static const struct wl_cli_sub subs[] = {
-		{ "list", route_list }, { "remove", route_remove },
-		{ "set", route_set }, { NULL, NULL }
 	};
 
 	return wl_cli_sub(cli, subs, argc, argv);

@@ -15,6 +15,7 @@
 #include "lib/base/money.h"
 #include "lib/core/error_body.h"
 #include "lib/core/model.h"
+#include "lib/core/route.h"
 #include "lib/core/upstream.h"
 #include "lib/http/io.h"
 
@@ -52,6 +53,9 @@ sink_begin(struct wl_sink *s, int status, const char *type, bool stream)
 
 	wl_resp_set(&c->ctx->resp, "X-WatchLLM-Provider",
 	    c->ctx->res.provider);
+	if (c->ctx->res.variant[0] != '\0')
+		wl_resp_set(&c->ctx->resp, "X-WatchLLM-Variant",
+		    c->ctx->res.variant);
 	if (stream)
 		return begin_stream(c->ctx, type);
 	c->status = status;
@@ -162,6 +166,28 @@ reply(struct client *c)
 	wl_serve_reply(ctx, c->status, c->type, c->body.p, c->body.len);
 }
 
+/*
+ * Where the call may go, in T.  Returns how many, or -1 with ctx->err.
+ */
+static int
+find_targets(struct wl_ctx *ctx, struct wl_target t[WL_TARGETS])
+{
+	struct wl_route_call call;
+	struct wl_routed routed;
+	int n;
+
+	wl_model_call(&ctx->req, &ctx->ask, &call);
+	n = wl_model_route(ctx->arena, ctx->conf, ctx->auth, ctx->keyring,
+	    ctx->ask.model, ctx->req.provider_key, &call, t, &routed,
+	    &ctx->err);
+	if (routed.rule[0] != '\0') {
+		(void)wl_strlcpy(ctx->res.rule, routed.rule,
+		    sizeof(ctx->res.rule));
+		wl_resp_set(&ctx->resp, "X-WatchLLM-Rule", routed.rule);
+	}
+	return n;
+}
+
 int
 wl_h_chat_post(struct wl_ctx *ctx)
 {
@@ -179,9 +205,7 @@ wl_h_chat_post(struct wl_ctx *ctx)
 	int n;
 
 	if (wl_ask_check(&ctx->ask, &ctx->err) == -1 ||
-	    (n = wl_model_targets(ctx->arena, ctx->conf, ctx->auth,
-	    ctx->keyring, ctx->ask.model, ctx->req.provider_key, t,
-	    &ctx->err)) == -1)
+	    (n = find_targets(ctx, t)) == -1)
 		return -1;
 	n = wl_upstream_run(ctx->arena, ctx->conf, &ctx->ask, t, n,
 	    ctx->req.id, ctx->req.start_us, &c.sink, res);

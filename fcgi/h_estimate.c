@@ -14,6 +14,7 @@
 #include "lib/base/money.h"
 #include "lib/core/estimate.h"
 #include "lib/core/model.h"
+#include "lib/core/route.h"
 #include "lib/core/usage.h"
 
 #define BODY_MAX	((size_t)16384)
@@ -160,12 +161,17 @@ wl_h_estimate_post(struct wl_ctx *ctx)
 	struct wl_target t[WL_TARGETS];
 	int64_t output;
 	struct wl_buf b;
+	struct wl_route_call call;
+	struct wl_routed routed;
 	struct wl_jw w;
 	int n;
 
-	if (read_ask(ctx) == -1 || (n = wl_model_targets(ctx->arena,
-	    ctx->conf, ctx->auth, ctx->keyring, ask->model,
-	    ctx->req.provider_key, t, &ctx->err)) == -1)
+	if (read_ask(ctx) == -1)
+		return -1;
+	wl_model_call(&ctx->req, ask, &call);
+	n = wl_model_route(ctx->arena, ctx->conf, ctx->auth, ctx->keyring,
+	    ask->model, ctx->req.provider_key, &call, t, &routed, &ctx->err);
+	if (n == -1)
 		return -1;
 	output = wl_estimate_output(ask);
 	wl_buf_init(&b, BODY_MAX);

@@ -11,21 +11,76 @@
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
 #include "lib/base/json.h"
+#include "lib/core/model.h"
 #include "lib/core/models.h"
 
 #define BODY_MAX	((size_t)8 * 1024 * 1024)
 
 static void
-put_model(struct wl_jw *w, const char *id, const struct wl_model_list *l,
-    const struct wl_model_item *m)
+put(struct wl_jw *w, const char *id, int64_t created, const char *owned_by)
 {
 	wl_jw_obj(w, NULL);
 	wl_jw_str(w, "id", id);
 	wl_jw_str(w, "object", "model");
-	wl_jw_int(w, "created", m->created);
-	wl_jw_str(w, "owned_by", m->owned_by[0] != '\0' ? m->owned_by :
-	    l->provider);
+	wl_jw_int(w, "created", created);
+	wl_jw_str(w, "owned_by", owned_by);
 	wl_jw_end(w, '}');
+}
+
+static void
+put_model(struct wl_jw *w, const char *id, const struct wl_model_list *l,
+    const struct wl_model_item *m)
+{
+	put(w, id, m->created, m->owned_by[0] != '\0' ? m->owned_by :
+	    l->provider);
+}
+
+/*
+ * A name of a rule of routing: what answers is not one model.
+ */
+static void
+put_alias(struct wl_jw *w, const struct wl_alias *alias)
+{
+	put(w, alias->name, alias->created_ms / 1000, "watchllm");
+}
+
+static int
+aliases(struct wl_ctx *ctx, struct wl_alias **v, int *n)
+{
+	return wl_model_aliases(ctx->arena, ctx->auth, v, n, &ctx->err);
+}
+
+static bool
+is_alias(const struct wl_alias *v, int n, const char *id)
+{
+	int i;
+
+	for (i = 0; i < n; i++)
+		if (strcmp(v[i].name, id) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * A model that is also an alias is listed once, as that: a call for it goes
+ * by the rule.
+ */
+static int
+put_list(struct wl_ctx *ctx, struct wl_jw *w, const struct wl_model_list *l,
+    const struct wl_alias *alias, int naliases)
+{
+	const char *id;
+	int j;
+
+	for (j = 0; j < l->n; j++) {
+		id = l->plain ? l->v[j].name : wl_arena_printf(ctx->arena,
+		    "%s/%s", l->provider, l->v[j].name);
+		if (id == NULL)
+			return wl_err_memory(&ctx->err);
+		if (!is_alias(alias, naliases, id))
+			put_model(w, id, l, &l->v[j]);
+	}
+	return 0;
 }
 
 static int
@@ -39,27 +94,25 @@ int
 wl_h_models_get(struct wl_ctx *ctx)
 {
 	struct wl_model_list *l;
-	const char *id;
+	struct wl_alias *alias;
 	struct wl_buf b;
 	struct wl_jw w;
-	int i, j, n;
+	int i, n, naliases;
 
-	if (lists(ctx, &l, &n) == -1)
+	if (aliases(ctx, &alias, &naliases) == -1 ||
+	    lists(ctx, &l, &n) == -1)
 		return -1;
 	wl_buf_init(&b, BODY_MAX);
 	wl_jw_init(&w, &b);
 	wl_jw_obj(&w, NULL);
 	wl_jw_str(&w, "object", "list");
 	wl_jw_arr(&w, "data");
+	for (i = 0; i < naliases; i++)
+		put_alias(&w, &alias[i]);
 	for (i = 0; i < n; i++)
-		for (j = 0; j < l[i].n; j++) {
-			id = l[i].plain ? l[i].v[j].name : wl_arena_printf(
-			    ctx->arena, "%s/%s", l[i].provider, l[i].v[j].name);
-			if (id == NULL) {
-				wl_buf_free(&b);
-				return wl_err_memory(&ctx->err);
-			}
-			put_model(&w, id, &l[i], &l[i].v[j]);
+		if (put_list(ctx, &w, &l[i], alias, naliases) == -1) {
+			wl_buf_free(&b);
+			return -1;
 		}
 	wl_jw_end(&w, ']');
 	wl_jw_end(&w, '}');
@@ -67,13 +120,34 @@ wl_h_models_get(struct wl_ctx *ctx)
 	return 0;
 }
 
-int
-wl_h_model_get(struct wl_ctx *ctx)
+/*
+ * ctx->id among the aliases, put into B: 1, 0: it is none, or -1.
+ */
+static int
+find_alias(struct wl_ctx *ctx, struct wl_buf *b)
+{
+	struct wl_alias *alias;
+	struct wl_jw w;
+	int i, n;
+
+	if (aliases(ctx, &alias, &n) == -1)
+		return -1;
+	for (i = 0; i < n; i++)
+		if (strcmp(alias[i].name, ctx->id) == 0)
+			break;
+	if (i == n)
+		return 0;
+	wl_jw_init(&w, b);
+	put_alias(&w, &alias[i]);
+	return 1;
+}
+
+static int
+find_model(struct wl_ctx *ctx, struct wl_buf *b)
 {
 	const struct wl_model_item *m;
 	const struct wl_model_list *one;
 	struct wl_model_list *l;
-	struct wl_buf b;
 	struct wl_jw w;
 	int n, found;
 
@@ -82,15 +156,30 @@ wl_h_model_get(struct wl_ctx *ctx)
 	found = wl_models_find(ctx->arena, ctx->conf, ctx->auth, ctx->keyring,
 	    ctx->req.provider_key, wl_str_of(ctx->id), l, n, &one, &m,
 	    &ctx->err);
+	if (found == 1) {
+		wl_jw_init(&w, b);
+		put_model(&w, ctx->id, one, m);
+	}
+	return found;
+}
+
+int
+wl_h_model_get(struct wl_ctx *ctx)
+{
+	struct wl_buf b;
+	int found;
+
+	wl_buf_init(&b, BODY_MAX);
+	if ((found = find_alias(ctx, &b)) == 0)
+		found = find_model(ctx, &b);
+	if (found == 1) {
+		wl_serve_json(ctx, 200, &b);
+		return 0;
+	}
+	wl_buf_free(&b);
 	if (found == 0) {
 		wl_err_set(&ctx->err, WL_E_MODEL_NOT_FOUND, NULL);
 		ctx->err.param = "model";
 	}
-	if (found != 1)
-		return -1;
-	wl_buf_init(&b, BODY_MAX);
-	wl_jw_init(&w, &b);
-	put_model(&w, ctx->id, one, m);
-	wl_serve_json(ctx, 200, &b);
-	return 0;
+	return -1;
 }

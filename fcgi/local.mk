@@ -46,6 +46,7 @@ watchllm_SOURCES = \
 	fcgi/cmd_audit.c \
 	fcgi/cmd_dead_letter.c \
 	fcgi/cmd_doctor.c \
+	fcgi/cmd_flag.c \
 	fcgi/cmd_key.c \
 	fcgi/cmd_migrate.c \
 	fcgi/cmd_plan.c \
@@ -53,6 +54,9 @@ watchllm_SOURCES = \
 	fcgi/cmd_project.c \
 	fcgi/cmd_provider.c \
 	fcgi/cmd_provider_key.c \
+	fcgi/cmd_route.c fcgi/cmd_route.h \
+	fcgi/cmd_route_rule.c \
+	fcgi/cmd_route_test.c \
 	fcgi/cmd_usage.c \
 	fcgi/cmd_verify.c \
 	fcgi/doctor.c fcgi/doctor.h \

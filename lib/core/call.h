@@ -111,6 +111,8 @@ struct wl_result {
 	char		 provider[33];		/* answered, or asked last */
 	char		 model[WL_MODEL_MAX + 1];	/* sent */
 	char		 model_used[WL_MODEL_MAX + 1];	/* as answered */
+	char		 rule[65];		/* of routing, or "" */
+	char		 variant[65];		/* its, or "" */
 	char		 response_id[129];	/* the provider's id, or "" */
 	char		 finish_reason[33];
 	struct wl_usage	 usage;

@@ -15,12 +15,118 @@
 #include "lib/base/secret.h"
 #include "lib/core/memo.h"
 #include "lib/core/redact_rules.h"
+#include "lib/core/route.h"
 #include "lib/store/db_redaction.h"
+#include "lib/store/db_route.h"
 
 #define TTL_MS		((int64_t)60 * 1000)
 #define CATALOG_MEMORY	((size_t)16 * 1024 * 1024)
 #define KEYS_MEMORY	((size_t)64 * 1024)
 #define PROJECTS	1024
+/* Of one set of rules of routing. */
+#define RULES_MEMORY	((size_t)16 * 1024 * 1024)
+
+/* ---- rules of routing ---- */
+
+static void
+free_rule_set(void *p)
+{
+	struct wl_rule_set *s = p;
+
+	if (s == NULL)
+		return;
+	wl_arena_free(s->mem);
+	free(s);
+}
+
+/*
+ * Read N ROWS into S.  One that this program does not understand is left out:
+ * a newer one may have written it.
+ */
+static int
+read_rules(struct wl_rule_set *s, const struct wl_db_rule *rows, int n,
+    const char *project, struct wl_err *e)
+{
+	struct wl_err bad;
+	const char *name;
+	int i;
+
+	s->v = wl_arena_alloc(s->mem, (size_t)(n + 1) * sizeof(*s->v));
+	if (s->v == NULL)
+		return wl_err_memory(e);
+	for (i = 0; i < n; i++) {
+		name = wl_arena_strdup(s->mem, rows[i].name);
+		if (name == NULL)
+			return wl_err_memory(e);
+		if (wl_route_parse(s->mem, name, (struct wl_str){
+		    rows[i].definition, rows[i].len }, &s->v[s->n],
+		    &bad) == -1) {
+			if (bad.code == WL_E_UNAVAILABLE)
+				return wl_err_memory(e);
+			wl_log(WL_WARN, "route.rule", "project %s: %s",
+			    project == NULL ? "(all)" : project, bad.msg);
+			continue;
+		}
+		s->v[s->n++].created_ms = rows[i].created_ms;
+	}
+	return 0;
+}
+
+/*
+ * The rules of PROJECT, or with NULL those for all; NULL in *SET: none.
+ */
+static int
+fetch_rule_set(const char *project, struct wl_rule_set **set,
+    struct wl_err *e)
+{
+	struct wl_arena *scratch = wl_arena_new(RULES_MEMORY);
+	struct wl_rule_set *s = calloc(1, sizeof(*s));
+	struct wl_db_rule *rows;
+	int n = 0, rc = -1;
+
+	*set = NULL;
+	if (scratch == NULL || s == NULL ||
+	    (s->mem = wl_arena_new(RULES_MEMORY)) == NULL)
+		wl_err_memory(e);
+	else if (wl_db_rules(scratch, project, &rows, &n, e) == 0)
+		rc = n == 0 ? 0 : read_rules(s, rows, n, project, e);
+	wl_arena_free(scratch);
+	if (rc == 0 && n > 0)
+		*set = s;
+	else
+		free_rule_set(s);
+	return rc;
+}
+
+static int
+fetch_own_rule_set(struct wl_arena *scratch, const char *project,
+    void **value, struct wl_err *e)
+{
+	struct wl_rule_set *set;
+
+	(void)scratch;
+	if (fetch_rule_set(project, &set, e) == -1)
+		return -1;
+	*value = set;
+	return 0;
+}
+
+static struct wl_memo rule_sets = {
+	.name = "route_rules", .max = PROJECTS, .ttl_ms = 0,
+	.fetch = fetch_own_rule_set, .release = free_rule_set
+};
+
+int
+wl_catalog_rules(const char *project, int64_t version,
+    const struct wl_rule_set **rules, struct wl_memo_value **use,
+    struct wl_err *e)
+{
+	const void *data = NULL;
+
+	*use = wl_memo_get(&rule_sets, project, version, &data, e);
+	*rules = data;
+	return *use == NULL ? -1 : 0;
+}
 
 /* ---- what is common to all ---- */
 
@@ -30,6 +136,7 @@ free_catalog(void *p)
 	struct wl_catalog *c = p;
 
 	wl_redact_rules_free(c->redaction);
+	free_rule_set(c->rules);
 	wl_arena_free(c->mem);
 	free(c);
 }
@@ -61,6 +168,8 @@ fetch_catalog(struct wl_arena *scratch, const char *key, void **value,
 	} else if (wl_db_catalog_version(c->mem, &c->version, e) == 0 &&
 	    wl_db_providers(c->mem, &c->providers, &c->nproviders, e) == 0 &&
 	    wl_db_routes(c->mem, &c->routes, &c->nroutes, e) == 0 &&
+	    wl_db_flags(c->mem, &c->flags, &c->nflags, e) == 0 &&
+	    fetch_rule_set(NULL, &c->rules, e) == 0 &&
 	    fetch_rules(c, e) == 0) {
 		*value = c;
 		return 0;
@@ -331,6 +440,7 @@ void
 wl_catalog_flush(void)
 {
 	wl_memo_flush(&own_rules);
+	wl_memo_flush(&rule_sets);
 	wl_memo_flush(&catalogs);
 	wl_memo_flush(&sellers);
 	wl_memo_flush(&keys);

@@ -1,6 +1,6 @@
 /*
  * What the process remembers of providers, routes, who sells a model, rules
- * of redaction, and the sealed keys of projects.
+ * of redaction and of routing, and the sealed keys of projects.
  */
 #ifndef WL_CORE_CATALOG_H
 #define WL_CORE_CATALOG_H
@@ -9,11 +9,22 @@
 
 #include <stdint.h>
 
+struct wl_db_flag;
 struct wl_memo_value;
 struct wl_redact_rules;
+struct wl_route_rule;
 
 /*
- * Providers, routes and redaction rules, shared by those who use them.
+ * Rules of routing, in their order.
+ */
+struct wl_rule_set {
+	struct wl_route_rule	*v;
+	int			 n;
+	struct wl_arena		*mem;
+};
+
+/*
+ * Providers, routes and rules for all, shared by those who use them.
  */
 struct wl_catalog {
 	int64_t			 version;	/* at least this one */
@@ -21,6 +32,9 @@ struct wl_catalog {
 	struct wl_db_route	*routes;
 	int			 nproviders, nroutes;
 	struct wl_redact_rules	*redaction;	/* common to all */
+	struct wl_rule_set	*rules;		/* common to all */
+	struct wl_db_flag	*flags;
+	int			 nflags;
 	struct wl_arena		*mem;
 };
 
@@ -57,6 +71,14 @@ int wl_catalog_keys(struct wl_arena *a, const char *project, int64_t version,
  */
 const struct wl_redact_rules *wl_catalog_redaction(struct wl_arena *a,
     const char *project, int64_t version);
+
+/*
+ * PROJECT's own rules of routing as of VERSION: NULL in *RULES when it has
+ * none.  They live until *USE is given back.  0, or -1 with *E.
+ */
+int wl_catalog_rules(const char *project, int64_t version,
+    const struct wl_rule_set **rules, struct wl_memo_value **use,
+    struct wl_err *e) __attribute__((warn_unused_result));
 
 /*
  * Forget all of it.

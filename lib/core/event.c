@@ -527,6 +527,28 @@ put_times(struct record *rec, const struct wl_req *r,
 	put_ms(rec, "upstream_ms", res->upstream_us);
 }
 
+/*
+ * What a rule of routing made of the name that was asked for.
+ */
+static void
+put_route(struct record *rec, const struct wl_ask *ask,
+    const struct wl_result *res)
+{
+	char target[sizeof(res->provider) + sizeof(res->model)];
+
+	if (res->rule[0] == '\0')
+		return;
+	snprintf(target, sizeof(target), "%s/%s", res->provider, res->model);
+	wl_jw_obj(&rec->w, "route");
+	put_text(rec, "alias", ask->model.p, ask->model.len, WORD_MAX);
+	wl_jw_str(&rec->w, "rule", res->rule);
+	if (res->variant[0] != '\0')
+		wl_jw_str(&rec->w, "variant", res->variant);
+	if (res->provider[0] != '\0')
+		put_word(rec, "target", target);
+	wl_jw_end(&rec->w, '}');
+}
+
 static void
 put_attributes(struct record *rec, const struct wl_ask *ask,
     const struct wl_result *res)
@@ -541,6 +563,7 @@ put_attributes(struct record *rec, const struct wl_ask *ask,
 	if (res->upstream_http != 0)
 		wl_jw_int(&rec->w, "upstream_status", res->upstream_http);
 	put_word(rec, "upstream_code", res->upstream_code);
+	put_route(rec, ask, res);
 	wl_jw_end(&rec->w, '}');
 }
 

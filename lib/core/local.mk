@@ -19,9 +19,11 @@ libwatchllm_a_SOURCES += \
 	lib/core/event.c lib/core/event.h \
 	lib/core/fields.c lib/core/fields.h \
 	lib/core/key.c lib/core/key.h \
+	lib/core/latency.c lib/core/latency.h \
 	lib/core/limit.c lib/core/limit.h \
 	lib/core/memo.c lib/core/memo.h \
-	lib/core/model.c lib/core/model.h \
+	lib/core/model.c lib/core/model.h lib/core/model_priv.h \
+	lib/core/model_route.c \
 	lib/core/models.c lib/core/models.h \
 	lib/core/once.c lib/core/once.h \
 	lib/core/price.c lib/core/price.h \
@@ -41,6 +43,9 @@ libwatchllm_a_SOURCES += \
 	lib/core/redact_number.c \
 	lib/core/redact_rules.c lib/core/redact_rules.h \
 	lib/core/rollup.c lib/core/rollup.h \
+	lib/core/route.c lib/core/route.h \
+	lib/core/route_admin.c lib/core/route_admin.h \
+	lib/core/route_parse.c \
 	lib/core/stored.c lib/core/stored.h \
 	lib/core/stream.c lib/core/stream.h \
 	lib/core/upstream.c lib/core/upstream.h lib/core/upstream_priv.h \

@@ -14,30 +14,15 @@
 #include "lib/base/secret.h"
 #include "lib/core/auth.h"
 #include "lib/core/catalog.h"
+#include "lib/core/model_priv.h"
 #include "lib/core/provider.h"
 #include "lib/http/guard.h"
 #include "lib/store/db.h"
 
 #define CANDIDATES	16
 
-/*
- * The search for one request.
- */
-struct search {
-	struct wl_arena			*a;
-	const struct wl_conf		*conf;
-	const struct wl_auth		*auth;
-	const struct wl_keyring		*ring;
-	const struct wl_catalog		*cat;
-	const char			*own_key;
-	struct wl_db_provider_key	*keys;
-	int				 nkeys;
-	struct wl_target		*t;
-	int				 n, max;
-};
-
-static const struct wl_db_provider *
-find_provider(const struct wl_catalog *cat, struct wl_str id)
+const struct wl_db_provider *
+wl_model_provider(const struct wl_catalog *cat, struct wl_str id)
 {
 	int i;
 
@@ -81,7 +66,7 @@ wipe_key(void *p)
  * is not for this place.
  */
 static const char *
-open_key(struct search *s, const struct wl_db_provider_key *k,
+open_key(struct wl_search *s, const struct wl_db_provider_key *k,
     const struct place *at)
 {
 	char *aad, *key;
@@ -111,7 +96,7 @@ open_key(struct search *s, const struct wl_db_provider_key *k,
 }
 
 static void
-add(struct search *s, const struct wl_db_provider *p, const char *model,
+add(struct wl_search *s, const struct wl_db_provider *p, const char *model,
     const char *key, const struct place *at)
 {
 	struct wl_target *t;
@@ -125,6 +110,7 @@ add(struct search *s, const struct wl_db_provider *p, const char *model,
 	t->base_url = wl_arena_strdup(s->a, p->base_url);
 	t->auth = wl_arena_strdup(s->a, p->auth);
 	t->model = model;
+	t->variant = "";
 	t->key = key;
 	t->stream_options = p->stream_options;
 	t->own_key = key == s->own_key;
@@ -140,7 +126,7 @@ add(struct search *s, const struct wl_db_provider *p, const char *model,
  * The targets at P, one for each key that opens.
  */
 static void
-add_provider(struct search *s, const struct wl_db_provider *p,
+add_provider(struct wl_search *s, const struct wl_db_provider *p,
     const char *model)
 {
 	const char *key;
@@ -209,7 +195,7 @@ add_candidate(struct candidates *c, const struct wl_db_provider *p)
 }
 
 static void
-by_routes(const struct search *s, struct wl_str model, struct candidates *c)
+by_routes(const struct wl_search *s, struct wl_str model, struct candidates *c)
 {
 	const struct wl_db_route *found[CANDIDATES], *r;
 	int i, j, n = 0;
@@ -227,12 +213,12 @@ by_routes(const struct search *s, struct wl_str model, struct candidates *c)
 			n++;
 	}
 	for (i = 0; i < n; i++)
-		add_candidate(c, find_provider(s->cat,
+		add_candidate(c, wl_model_provider(s->cat,
 		    wl_str_of(found[i]->provider)));
 }
 
 static int
-by_prices(struct search *s, const char *model, struct candidates *c,
+by_prices(struct wl_search *s, const char *model, struct candidates *c,
     struct wl_err *e)
 {
 	const char **ids;
@@ -242,7 +228,7 @@ by_prices(struct search *s, const char *model, struct candidates *c,
 	    &ids, &n, e) == -1)
 		return -1;
 	for (i = 0; i < n; i++)
-		add_candidate(c, find_provider(s->cat, wl_str_of(ids[i])));
+		add_candidate(c, wl_model_provider(s->cat, wl_str_of(ids[i])));
 	return 0;
 }
 
@@ -257,20 +243,21 @@ byok(struct wl_err *e, const char *provider)
 /*
  * "provider/model".  0: the name is not of that form.
  */
-static int
-explicit_targets(struct search *s, struct wl_str model, struct wl_err *e)
+int
+wl_model_explicit(struct wl_search *s, struct wl_str model, struct wl_err *e)
 {
 	const struct wl_db_provider *p;
 	struct wl_str rest = model, id = wl_str_cut(&rest, '/');
 	const char *name;
+	int before = s->n;
 
 	if (rest.p == NULL || rest.len == 0 ||
-	    (p = find_provider(s->cat, id)) == NULL)
+	    (p = wl_model_provider(s->cat, id)) == NULL)
 		return 0;
 	if ((name = wl_arena_dup(s->a, rest.p, rest.len)) == NULL)
 		return wl_err_set(e, WL_E_UNAVAILABLE, NULL);
 	add_provider(s, p, name);
-	return s->n > 0 ? s->n : byok(e, p->id);
+	return s->n > before ? s->n - before : byok(e, p->id);
 }
 
 /*
@@ -279,7 +266,7 @@ explicit_targets(struct search *s, struct wl_str model, struct wl_err *e)
  * whom its owner may not have meant.
  */
 static int
-seller_targets(struct search *s, const char *name,
+seller_targets(struct wl_search *s, const char *name,
     const struct wl_db_provider **first, struct wl_err *e)
 {
 	struct candidates c = { .n = 0 };
@@ -298,29 +285,29 @@ seller_targets(struct search *s, const char *name,
 	for (i = 0; i < c.n; i++)
 		if (c.p[i]->key_required)
 			add_provider(s, c.p[i], name);
-	return s->n;
+	return 0;
 }
 
-static int
-implicit_targets(struct search *s, struct wl_str model, struct wl_err *e)
+int
+wl_model_implicit(struct wl_search *s, struct wl_str model, struct wl_err *e)
 {
 	const char *name = wl_arena_dup(s->a, model.p, model.len);
 	const struct wl_db_provider *def, *first = NULL;
 	struct candidates c = { .n = 0 };
-	int i;
+	int i, before = s->n;
 
 	if (name == NULL)
 		return wl_err_set(e, WL_E_UNAVAILABLE, NULL);
 	by_routes(s, model, &c);
 	for (i = 0; i < c.n; i++)
 		add_provider(s, c.p[i], name);
-	def = find_provider(s->cat, wl_str_of(s->auth->default_provider));
-	if (s->n == 0 && def != NULL)
+	def = wl_model_provider(s->cat, wl_str_of(s->auth->default_provider));
+	if (s->n == before && def != NULL)
 		add_provider(s, def, name);
-	if (s->n == 0 && seller_targets(s, name, &first, e) == -1)
+	if (s->n == before && seller_targets(s, name, &first, e) == -1)
 		return -1;
-	if (s->n > 0)
-		return s->n;
+	if (s->n > before)
+		return s->n - before;
 	if (c.n > 0 || def != NULL)
 		first = c.n > 0 ? c.p[0] : def;
 	if (first != NULL)
@@ -345,7 +332,7 @@ sendable(const char *key)
  * What every search needs.  The catalogue must be put back; NULL with *E.
  */
 static struct wl_memo_value *
-begin(struct search *s, struct wl_err *e)
+begin(struct wl_search *s, struct wl_err *e)
 {
 	struct wl_memo_value *use;
 
@@ -367,26 +354,41 @@ begin(struct search *s, struct wl_err *e)
 }
 
 int
-wl_model_targets(struct wl_arena *a, const struct wl_conf *conf,
+wl_model_route(struct wl_arena *a, const struct wl_conf *conf,
     const struct wl_auth *auth, const struct wl_keyring *keys,
     struct wl_str model, const char *provider_key,
-    struct wl_target t[WL_TARGETS], struct wl_err *e)
+    const struct wl_route_call *call, struct wl_target t[WL_TARGETS],
+    struct wl_routed *routed, struct wl_err *e)
 {
-	struct search s = {
+	struct wl_search s = {
 		.a = a, .conf = conf, .auth = auth, .ring = keys,
 		.own_key = provider_key, .t = t, .max = WL_TARGETS
 	};
 	struct wl_memo_value *use;
 	int n = -1;
 
+	*routed = (struct wl_routed){ "", "" };
 	if ((use = begin(&s, e)) == NULL)
 		return -1;
-	if ((n = explicit_targets(&s, model, e)) == 0)
-		n = implicit_targets(&s, model, e);
+	if ((n = wl_model_explicit(&s, model, e)) == 0 &&
+	    (n = wl_model_by_rules(&s, model, call, routed, e)) == 0)
+		n = wl_model_implicit(&s, model, e);
 	if (n == -1 && e->code == WL_E_MODEL_NOT_FOUND)
 		e->param = "model";
 	wl_catalog_put(use);
 	return n;
+}
+
+int
+wl_model_targets(struct wl_arena *a, const struct wl_conf *conf,
+    const struct wl_auth *auth, const struct wl_keyring *keys,
+    struct wl_str model, const char *provider_key,
+    struct wl_target t[WL_TARGETS], struct wl_err *e)
+{
+	struct wl_routed routed;
+
+	return wl_model_route(a, conf, auth, keys, model, provider_key, NULL,
+	    t, &routed, e);
 }
 
 /*
@@ -394,7 +396,7 @@ wl_model_targets(struct wl_arena *a, const struct wl_conf *conf,
  * rows for servers that an operator may run, with their usual addresses.
  */
 static bool
-is_meant(const struct search *s, const struct wl_target *t)
+is_meant(const struct wl_search *s, const struct wl_target *t)
 {
 	return t->trust == WL_TRUST_PRIVATE || wl_str_eq(
 	    wl_str_of(s->auth->default_provider), t->provider);
@@ -406,7 +408,7 @@ wl_model_providers(struct wl_arena *a, const struct wl_conf *conf,
     const char *provider_key, struct wl_target t[WL_PROVIDERS],
     struct wl_err *e)
 {
-	struct search s = {
+	struct wl_search s = {
 		.a = a, .conf = conf, .auth = auth, .ring = keys,
 		.own_key = provider_key, .t = t, .max = WL_PROVIDERS
 	};

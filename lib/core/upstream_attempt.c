@@ -14,6 +14,7 @@
 #include "lib/base/conf.h"
 #include "lib/base/loop.h"
 #include "lib/base/wait.h"
+#include "lib/core/latency.h"
 #include "lib/core/price.h"
 #include "lib/core/provider.h"
 #include "lib/core/provider_error.h"
@@ -293,19 +294,41 @@ answer(struct wl_uprun *r, const struct wl_upcall *u)
 	    whole_answer(r);
 }
 
+/*
+ * What least_latency goes by.  A failure that is the caller's own, or his
+ * key's, says nothing of the provider.
+ */
+static void
+note_latency(const struct wl_uprun *r, enum wl_upend end, int64_t begin_us)
+{
+	const struct wl_result *res = r->res;
+
+	if (end == WL_UP_DONE && res->first_byte_us >= 0)
+		wl_latency_note(r->t->provider, r->t->model,
+		    res->first_byte_us - begin_us);
+	else if (end == WL_UP_NEXT &&
+	    res->err.code != WL_E_UPSTREAM_CREDENTIALS)
+		wl_latency_failed(r->t->provider, r->t->model);
+}
+
 enum wl_upend
 wl_upstream_attempt(struct wl_uprun *r)
 {
 	struct wl_result *res = r->res;
 	struct wl_upcall u;
 	enum wl_upend end;
+	int64_t begin_us;
 
 	(void)wl_strlcpy(res->provider, r->t->provider, sizeof(res->provider));
 	(void)wl_strlcpy(res->model, r->t->model, sizeof(res->model));
+	(void)wl_strlcpy(res->variant, r->t->variant == NULL ? "" :
+	    r->t->variant, sizeof(res->variant));
 	wl_price_warm(res->provider, res->model);
 	r->half_sent = false;
+	begin_us = wl_upstream_age(r);
 	if ((end = start(r, &u)) == WL_UP_DONE)
 		end = answer(r, &u);
+	note_latency(r, end, begin_us);
 	wl_xfer_free(r->x);
 	r->x = NULL;
 	return end;

@@ -24,7 +24,8 @@
 	"X-WatchLLM-Cache, "						\
 	"X-WatchLLM-Cache-Age, X-WatchLLM-Cache-Similarity, "		\
 	"X-WatchLLM-Cost-USD, X-WatchLLM-Latency-Ms, "			\
-	"X-WatchLLM-Limiter, X-WatchLLM-Provider, X-WatchLLM-Tokens-Saved"
+	"X-WatchLLM-Limiter, X-WatchLLM-Provider, X-WatchLLM-Rule, "	\
+	"X-WatchLLM-Tokens-Saved, X-WatchLLM-Variant"
 
 #define ASKED_MAX	1024
 #define MAX_AGE		"600"

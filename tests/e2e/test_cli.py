@@ -14,7 +14,7 @@ from cli import KEY, Case, S, Zsecrets, redis_version, run, start, version  # no
 from stack import PREFIX, ids
 
 COMMANDS = ["migrate", "project", "key", "plan", "usage", "provider", "route",
-            "provider-key", "audit", "dead-letter"]
+            "flag", "provider-key", "audit", "dead-letter"]
 
 
 def setUpModule() -> None:
@@ -477,6 +477,92 @@ class Providers(Case):
         actions = [(a["action"], a["target"]) for a in self.json("audit", "list")]
         for a in [("model_route.set", "way-1"), ("model_route.delete", "way-")]:
             self.assertIn(a, actions)
+
+    def test_rules(self) -> None:
+        p = self.project()
+        before = version(p)
+        self.ok("route", "add", p, "ab", "best", "openai/a,weight=3,variant=x",
+                "groq/b,priority=2", "--strategy", "weighted", "--sticky", "user",
+                "--percent", "12.5", "--when", '{"tags":["t"]}', "--position", "7")
+        before = self.told(p, before)
+        definition = {"alias": "best", "strategy": "weighted", "percent": 12.5,
+                      "sticky": "user", "when": {"tags": ["t"]}, "position": 7, "targets": [
+                          {"model": "openai/a", "weight": 3, "variant": "x"},
+                          {"model": "groq/b", "priority": 2}]}
+        shown = self.json("route", "show", p, "ab")
+        self.assertEqual([shown["alias"], shown["enabled"], shown["definition"]],
+                         ["best", True, definition])
+        self.assertEqual([(r["name"], r["position"]) for r in self.json("route", "list", p)],
+                         [("ab", 7)])
+        # the same from a file, switched off
+        self.ok("route", "add", p, "file", "--file", "-",
+                stdin=json.dumps({**definition, "alias": "other", "enabled": False}))
+        self.assertIn('"other"', self.ok("route", "list", p))
+        self.assertFalse(self.json("route", "show", p, "file")["enabled"])
+        before = self.told(p, before)
+
+        for args, says in [
+                (["A b", "a", "x"], "lower-case"), (["r", "openai/x", "y"], "names a provider"),
+                (["r", "a", "x,weight=0", "--strategy", "weighted"], "weight above 0"),
+                (["r", "a", "x/y", "--strategy", "least_cost"], "names no provider"),
+                (["r", "a", "x", "--percent", "1e99"], "0 to 100"),
+                (["r", "a", "x", "--percent", "}"], "not JSON"),
+                (["r", "a", "x", "--when", '{"tag":1}'], 'no member "tag"'),
+                (["r", "a", "x", "--flag", "nope"], 'flag set nope'),
+                (["r", "x", "best"], "")]:
+            if says:
+                self.fails("route", "add", p, *args, says=says)
+        self.fails("route", "add", "nobody", "r", "a", "x", says='no project "nobody"')
+        self.fails("route", "add", p, "r", "--file", "/nonexistent", says="No such file")
+        self.fails("route", "add", p, "r", "--file", "-", stdin="[]", says="must be an object")
+        # a circle, by way of two aliases
+        self.ok("route", "add", p, "one", "one", "two")
+        self.ok("route", "add", p, "self", "three", "three", "one")
+        self.fails("route", "add", p, "two", "two", "three", says="leads back")
+        self.misuse("route", "add", p, "r", "a", says="a target")
+        self.misuse("route", "add", p, "r", "a", "x,wait=1", says="weight=N")
+        self.misuse("route", "add", p, "r", "a", "x,weight=many", says="a number")
+        self.misuse("route", "add", p, "r", "a", "x", "--file", "f", says="the file has")
+        self.misuse("route", "add", p, "r", "a", "x", "--strategy", "best", says="priority|")
+        self.misuse("route", "remove", "r", "x", "--project", p, says="by its name")
+        self.misuse("route", "test", p, "m", "--api", "chats", says="embeddings")
+
+        told = self.json("route", "test", p, "best", "--tags", "none")
+        self.assertEqual([told["rule"], told["targets"]], [None, []])
+        self.assertEqual(told["rules"], [{"rule": "ab", "of": "the project", "holds": False,
+                                          "why_not": "tags"}])
+        self.assertIn("rule", self.ok("route", "test", p, "openai/x"))
+        self.ok("route", "remove", "ab", "--project", p)
+        self.fails("route", "remove", "ab", "--project", p, says='no rule "ab"')
+        self.fails("route", "show", p, "ab", says="route list")
+        self.fails("route", "list", "nobody", says="no project")
+        actions = {(a["action"], a["target"]) for a in self.json("audit", "list")}
+        self.assertLessEqual({("route_rule.insert", "ab"), ("route_rule.delete", "ab")}, actions)
+
+    def test_flags(self) -> None:
+        p = self.project()
+        self.ok("flag", "set", "new", "--percent", "0")
+        self.ok("route", "add", "-", "common", "next", "openai/x", "--flag", "new")
+        self.assertEqual([r["name"] for r in self.json("route", "list", "-")], ["common"])
+
+        def why() -> list:
+            return [r["why_not"] for r in self.json("route", "test", p, "next")["rules"]]
+
+        self.assertEqual(why(), ["flag new"])
+        self.ok("flag", "set", "new", "--on", f"{p},other")
+        self.assertEqual(why(), [None])
+        self.ok("flag", "set", "new", "--percent", "100", "--off", p, "--on", "none")
+        self.assertEqual(why(), ["flag new"])
+        flag = self.json("flag", "list")[0]
+        self.assertEqual([flag["name"], flag["percent"], flag["on"], flag["off"]],
+                         ["new", 100, [], [p]])
+        self.fails("flag", "set", "New", says="lower-case")
+        self.fails("flag", "set", "new", "--percent", "x", says="0 to 100")
+        self.fails("flag", "set", "new", "--percent", "100.01", says="refuses")
+        self.ok("flag", "remove", "new")
+        self.fails("flag", "remove", "new", says='no flag "new"')
+        self.assertEqual(why(), ["flag new"])
+        self.ok("route", "remove", "common", "--project", "-")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ UNIT_TESTS += \
 	tests/unit/test_estimate \
 	tests/unit/test_event \
 	tests/unit/test_fields \
+	tests/unit/test_latency \
 	tests/unit/test_memo \
 	tests/unit/test_model \
 	tests/unit/test_price \
@@ -16,6 +17,7 @@ UNIT_TESTS += \
 	tests/unit/test_provider_openai_responses \
 	tests/unit/test_redact \
 	tests/unit/test_redact_rules \
+	tests/unit/test_route \
 	tests/unit/test_stream \
 	tests/unit/test_upstream \
 	tests/unit/test_vault \

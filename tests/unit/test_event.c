@@ -260,6 +260,37 @@ success(void)
 	CU_ASSERT_EQUAL(number("max_tokens"), 50);
 	CU_ASSERT_EQUAL(number("chunks"), 5);
 	CU_ASSERT_EQUAL(number("upstream_status"), 200);
+	CU_ASSERT(!wl_json_has(o, "route"));
+	end();
+}
+
+/*
+ * What a rule of routing made of the name.
+ */
+static void
+routed(void)
+{
+	begin(WL_API_CHAT, CHAT, NULL);
+	snprintf(res->rule, sizeof(res->rule), "ab");
+	snprintf(res->variant, sizeof(res->variant), "b");
+	snprintf(res->provider, sizeof(res->provider), "groq");
+	snprintf(res->model, sizeof(res->model), "llama");
+	make_end();
+	o = wl_json_obj(wl_json_obj(o, "attributes"), "route");
+	CU_ASSERT(has("alias", "gpt-4o"));
+	CU_ASSERT(has("rule", "ab"));
+	CU_ASSERT(has("variant", "b"));
+	CU_ASSERT(has("target", "groq/llama"));
+	end();
+	/* no target could be called */
+	begin(WL_API_CHAT, CHAT, NULL);
+	snprintf(res->rule, sizeof(res->rule), "ab");
+	res->provider[0] = '\0';
+	make_end();
+	o = wl_json_obj(wl_json_obj(o, "attributes"), "route");
+	CU_ASSERT(has("rule", "ab"));
+	CU_ASSERT(has("variant", NULL));
+	CU_ASSERT(has("target", NULL));
 	end();
 }
 
@@ -606,6 +637,7 @@ main(void)
 	static const struct wl_test tests[] = {
 		{ "BEGIN", first_record },
 		{ "END of a success", success },
+		{ "END of a call that followed a rule", routed },
 		{ "other ends", ends },
 		{ "nothing personal", redacted },
 		{ "redaction by rules", by_rules },

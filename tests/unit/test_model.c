@@ -17,9 +17,13 @@
 #include "lib/base/secret.h"
 #include "lib/base/wait.h"
 #include "lib/core/auth.h"
+#include "lib/core/latency.h"
+#include "lib/core/price.h"
 #include "lib/core/provider.h"
+#include "lib/core/route.h"
 #include "lib/store/db.h"
 #include "lib/store/db_redaction.h"
+#include "lib/store/db_route.h"
 #include "tests/unit/tap.h"
 #include "tests/unit/tmp.h"
 
@@ -125,6 +129,63 @@ wl_db_model_providers(struct wl_arena *a, const char *model,
 	*ids = strcmp(model, "priced") == 0 ? both : local;
 	*n = strcmp(model, "priced") == 0 ? 2 :
 	    strcmp(model, "priced-local") == 0 ? 1 : 0;
+	return 0;
+}
+
+/* ---- rules ---- */
+
+struct ruling {
+	const char	*name, *definition;
+};
+
+static const struct ruling	*own_rules, *all_rules;
+static int			 nown, nall;
+
+int
+wl_db_rules(struct wl_arena *a, const char *project, struct wl_db_rule **rows,
+    int *n, struct wl_err *err)
+{
+	const struct ruling *from = project == NULL ? all_rules : own_rules;
+	int i;
+
+	(void)err;
+	*n = project == NULL ? nall : nown;
+	*rows = wl_arena_alloc(a, (size_t)(*n + 1) * sizeof(**rows));
+	for (i = 0; i < *n; i++)
+		(*rows)[i] = (struct wl_db_rule){ from[i].name,
+		    from[i].definition, strlen(from[i].definition), 1000 + i };
+	return 0;
+}
+
+int
+wl_db_price(struct wl_arena *a, const char *provider, const char *model,
+    int64_t at_ms, struct wl_db_price *p, struct wl_err *err)
+{
+	(void)a;
+	(void)at_ms;
+	(void)err;
+	memset(p, 0xff, sizeof(*p));
+	p->until_ms = INT64_MAX;
+	/* groq takes less for input, openai for output */
+	p->input = strcmp(provider, "groq") == 0 ? 100 : 900;
+	p->output = strcmp(provider, "groq") == 0 ? 900000 : 100000;
+	return strcmp(model, "free") != 0;
+}
+
+static struct wl_db_flag flags[] = {
+	{ "nobody", ",,", ",,", 0 },
+	{ "not-p1", ",,", ",p0,p1,", 10000 },
+	{ "only-p1", ",p1,p2,", ",,", 0 },
+};
+
+int
+wl_db_flags(struct wl_arena *a, struct wl_db_flag **rows, int *n,
+    struct wl_err *err)
+{
+	(void)a;
+	(void)err;
+	*rows = flags;
+	*n = 3;
 	return 0;
 }
 
@@ -432,6 +493,210 @@ remembered(void)
 	CU_ASSERT_EQUAL(find("groq/x", NULL), 1);
 }
 
+/* ---- rules ---- */
+
+static struct wl_route_call	call;
+static struct wl_routed		routed;
+static uint32_t			dice;
+
+static uint32_t
+below(uint32_t n)
+{
+	return dice % n;
+}
+
+static void
+rules(const struct ruling *own, int n)
+{
+	own_rules = own;
+	nown = n;
+	keys(many, 3);
+}
+
+static int
+route(const char *model, const char *own)
+{
+	memset(&e, 0, sizeof(e));
+	call.below = below;
+	return wl_model_route(arena, &conf, &auth, ring, wl_str_of(model),
+	    own, &call, t, &routed, &e);
+}
+
+static void
+by_rules(void)
+{
+	static const struct ruling own[] = {
+		{ "fast", "{\"alias\":\"fast\",\"targets\":["
+		    "{\"model\":\"groq/llama\",\"variant\":\"g\"},"
+		    "{\"model\":\"openai/gpt\",\"variant\":\"o\"}]}" },
+		{ "nested", "{\"alias\":\"best\",\"strategy\":\"weighted\","
+		    "\"targets\":[{\"model\":\"fast\",\"weight\":1},"
+		    "{\"model\":\"gpt-4o\",\"weight\":9,\"variant\":"
+		    "\"plain\"}],\"shadow\":\"groq/shade\"}" },
+		{ "same", "{\"alias\":\"gpt-4o\",\"when\":{\"tags\":\"x\"},"
+		    "\"targets\":[\"gpt-4o\",\"groq/x\"]}" },
+		{ "explicit", "{\"alias\":\"openai/gpt-4o\",\"targets\":"
+		    "[\"groq/never\"]}" },
+		{ "keyless", "{\"alias\":\"keyless\",\"targets\":"
+		    "[\"mistral/m\",\"groq/x\"]}" },
+		{ "none", "{\"alias\":\"none\",\"targets\":[\"mistral/m\","
+		    "\"openrouter/m\"]}" },
+		{ "broken", "{\"alias\":\"broken\",\"targets\":[]}" },
+	};
+
+	rules(own, 7);
+	call = (struct wl_route_call){ .input = 10 };
+	/* two keys for openai, so three targets */
+	CU_ASSERT_EQUAL(route("fast", NULL), 3);
+	CU_ASSERT(is(0, "groq", "llama", "key-g"));
+	CU_ASSERT_STRING_EQUAL(t[0].variant, "g");
+	CU_ASSERT(is(1, "openai", "gpt", "key-a"));
+	CU_ASSERT_STRING_EQUAL(t[2].variant, "o");
+	CU_ASSERT_STRING_EQUAL(routed.rule, "fast");
+	CU_ASSERT_STRING_EQUAL(routed.shadow, "");
+	/* weights, an alias of an alias, the shadow */
+	dice = 5;
+	CU_ASSERT_EQUAL(route("best", NULL), 5);
+	CU_ASSERT(is(0, "openai", "gpt-4o", "key-a"));
+	CU_ASSERT_STRING_EQUAL(t[0].variant, "plain");
+	CU_ASSERT(is(2, "groq", "llama", "key-g"));
+	CU_ASSERT_STRING_EQUAL(t[2].variant, "g");
+	CU_ASSERT_STRING_EQUAL(routed.rule, "nested");
+	CU_ASSERT_STRING_EQUAL(routed.shadow, "groq/shade");
+	dice = 0;
+	CU_ASSERT_EQUAL(route("best", NULL), 5);
+	CU_ASSERT(is(0, "groq", "llama", "key-g"));
+	/* a name that is its own target is the model of that name */
+	CU_ASSERT_EQUAL(route("gpt-4o", NULL), 2);
+	CU_ASSERT_STRING_EQUAL(routed.rule, "");
+	call.tags = "y, x";
+	CU_ASSERT_EQUAL(route("gpt-4o", NULL), 3);
+	CU_ASSERT_STRING_EQUAL(routed.rule, "same");
+	CU_ASSERT(is(0, "openai", "gpt-4o", "key-a"));
+	CU_ASSERT(is(2, "groq", "x", "key-g"));
+	/* a provider that is named wins over any rule */
+	CU_ASSERT_EQUAL(route("openai/gpt-4o", NULL), 2);
+	CU_ASSERT_STRING_EQUAL(routed.rule, "");
+	CU_ASSERT_EQUAL(route("keyless", NULL), 1);
+	CU_ASSERT(is(0, "groq", "x", "key-g"));
+	CU_ASSERT_EQUAL(route("none", NULL), -1);
+	CU_ASSERT_EQUAL(e.code, WL_E_BYOK_REQUIRED);
+	CU_ASSERT(strstr(e.msg, "mistral") != NULL);
+	CU_ASSERT_EQUAL(route("broken", NULL), -1);
+	CU_ASSERT_EQUAL(e.code, WL_E_MODEL_NOT_FOUND);
+	/* without a call: as one of which nothing is known */
+	CU_ASSERT_EQUAL(find("gpt-4o", NULL), 2);
+	CU_ASSERT_EQUAL(find("fast", NULL), 3);
+	nown = 0;
+}
+
+static void
+own_key_by_rules(void)
+{
+	static const struct ruling own[] = {
+		{ "two", "{\"alias\":\"two\",\"targets\":[\"groq/a\","
+		    "\"openai/b\"],\"shadow\":\"groq/s\"}" },
+		{ "one", "{\"alias\":\"one\",\"targets\":[\"groq/a\","
+		    "\"groq/b\"],\"shadow\":\"groq/s\"}" },
+		{ "plain", "{\"alias\":\"plain\",\"targets\":[\"gpt-4o\"]}" },
+	};
+
+	rules(own, 3);
+	CU_ASSERT_EQUAL(route("two", "mine"), -1);
+	CU_ASSERT_EQUAL(e.code, WL_E_INVALID_REQUEST);
+	CU_ASSERT_EQUAL(route("plain", "mine"), -1);
+	CU_ASSERT_EQUAL(e.code, WL_E_INVALID_REQUEST);
+	CU_ASSERT_EQUAL(route("one", "mine"), 1);
+	CU_ASSERT(is(0, "groq", "a", "mine"));
+	/* it pays for what its owner asked, not for a second call */
+	CU_ASSERT_STRING_EQUAL(routed.shadow, "");
+	nown = 0;
+}
+
+static void
+by_scores(void)
+{
+	static const struct ruling own[] = {
+		{ "cheap", "{\"alias\":\"cheap\",\"strategy\":\"least_cost\","
+		    "\"targets\":[\"openai/free\",\"openai/m\","
+		    "\"groq/m\"]}" },
+		{ "quick", "{\"alias\":\"quick\",\"strategy\":"
+		    "\"least_latency\",\"targets\":[\"openai/m\","
+		    "\"groq/m\"]}" },
+	};
+
+	rules(own, 2);
+	call = (struct wl_route_call){ .input = 1000000, .max_tokens = 1 };
+	CU_ASSERT_EQUAL(route("cheap", NULL), 5);
+	CU_ASSERT(is(0, "groq", "m", "key-g"));
+	CU_ASSERT(is(1, "openai", "m", "key-a"));
+	/* nobody knows what this one costs */
+	CU_ASSERT(is(3, "openai", "free", "key-a"));
+	call.max_tokens = 1000000;
+	CU_ASSERT_EQUAL(route("cheap", NULL), 5);
+	CU_ASSERT(is(0, "openai", "m", "key-a"));
+
+	wl_latency_flush();
+	wl_latency_note("openai", "m", 1000);
+	CU_ASSERT_EQUAL(route("quick", NULL), 3);
+	CU_ASSERT(is(0, "groq", "m", "key-g"));	/* not known: worth a try */
+	wl_latency_note("groq", "m", 5000);
+	CU_ASSERT_EQUAL(route("quick", NULL), 3);
+	CU_ASSERT(is(0, "openai", "m", "key-a"));
+	wl_latency_failed("openai", "m");
+	CU_ASSERT_EQUAL(route("quick", NULL), 3);
+	CU_ASSERT(is(0, "groq", "m", "key-g"));
+	nown = 0;
+	wl_latency_flush();
+	wl_price_flush();
+}
+
+static void
+seen(void)
+{
+	static const struct ruling own[] = {
+		{ "a", "{\"alias\":\"a\",\"targets\":[\"groq/own\"]}" },
+		{ "a2", "{\"alias\":\"a\",\"targets\":[\"groq/own2\"]}" },
+		{ "f", "{\"alias\":\"f\",\"flag\":\"nobody\","
+		    "\"targets\":[\"groq/f\"]}" },
+	};
+	static const struct ruling all[] = {
+		{ "a", "{\"alias\":\"a\",\"targets\":[\"groq/all\"]}" },
+		{ "b", "{\"alias\":\"b\",\"targets\":[\"groq/b\"]}" },
+		{ "c", "{\"alias\":\"c\",\"flag\":\"only-p1\","
+		    "\"targets\":[\"groq/c\"]}" },
+		{ "d", "{\"alias\":\"d\",\"flag\":\"not-p1\","
+		    "\"targets\":[\"groq/d\"]}" },
+		{ "e", "{\"alias\":\"e\",\"flag\":\"unheard-of\","
+		    "\"targets\":[\"groq/e\"]}" },
+	};
+	struct wl_alias *v;
+	int n;
+
+	all_rules = all;
+	nall = 5;
+	auth.catalog_version++;
+	rules(own, 3);
+	call = (struct wl_route_call){ .input = 1 };
+	CU_ASSERT_EQUAL(route("a", NULL), 1);
+	CU_ASSERT(is(0, "groq", "own", "key-g"));
+	CU_ASSERT_EQUAL(route("b", NULL), 1);
+	CU_ASSERT_EQUAL(route("c", NULL), 1);
+	CU_ASSERT_EQUAL(route("d", NULL), -1);
+	CU_ASSERT_EQUAL(route("e", NULL), -1);
+	CU_ASSERT_EQUAL(route("f", NULL), -1);
+	CU_ASSERT_EQUAL(wl_model_aliases(arena, &auth, &v, &n, &e), 0);
+	CU_ASSERT_EQUAL_FATAL(n, 3);
+	CU_ASSERT_STRING_EQUAL(v[0].name, "a");
+	CU_ASSERT_STRING_EQUAL(v[1].name, "b");
+	CU_ASSERT_STRING_EQUAL(v[2].name, "c");
+	CU_ASSERT_EQUAL(v[1].created_ms, 1001);
+	nown = nall = 0;
+	auth.catalog_version++;
+	auth.version++;
+	CU_ASSERT_EQUAL(route("a", NULL), -1);
+}
+
 static int
 on_loop(void *arg)
 {
@@ -457,6 +722,10 @@ LOOP(without_key)
 LOOP(bound)
 LOOP(wiped)
 LOOP(remembered)
+LOOP(by_rules)
+LOOP(own_key_by_rules)
+LOOP(by_scores)
+LOOP(seen)
 
 int
 main(void)
@@ -470,6 +739,10 @@ main(void)
 		{ "keys are bound", bound_test },
 		{ "keys are wiped", wiped_test },
 		{ "tables are remembered", remembered_test },
+		{ "by rules", by_rules_test },
+		{ "by rules, with a key of its own", own_key_by_rules_test },
+		{ "by price and by time", by_scores_test },
+		{ "what a project sees", seen_test },
 		{ NULL, NULL }
 	};
 	char line[128];

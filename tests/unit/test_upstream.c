@@ -557,7 +557,7 @@ target(const char *provider, const char *script)
 		snprintf(url, sizeof(urls[0]), "http://127.0.0.1:1/x");
 	t[nt++] = (struct wl_target){ &wl_provider_openai, provider,
 	    url, "bearer", "gpt-m", "the-provider-key-1",
-	    WL_TRUST_PRIVATE, true, false };
+	    WL_TRUST_PRIVATE, true, false, nt == 0 ? "first" : NULL };
 }
 
 static int
