@@ -14,6 +14,7 @@
 #include "lib/base/jw.h"
 #include "lib/base/money.h"
 #include "lib/core/error_body.h"
+#include "lib/core/face_messages.h"
 #include "lib/core/model.h"
 #include "lib/core/route.h"
 #include "lib/core/upstream.h"
@@ -188,6 +189,25 @@ find_targets(struct wl_ctx *ctx, struct wl_target t[WL_TARGETS])
 	return n;
 }
 
+/*
+ * What stands between the provider and the client: N targets T, and in *SINK
+ * what the answer goes to.  Returns the targets left, or -1 with ctx->err.
+ */
+static int
+face(struct wl_ctx *ctx, struct wl_target *t, int n, struct wl_sink **sink,
+    struct wl_face_messages **messages)
+{
+	if (ctx->ask.api != WL_API_MESSAGES)
+		return n;
+	*messages = wl_face_messages_new(*sink, ctx->arena, &ctx->ask,
+	    &ctx->res, ctx->req.id, &ctx->err);
+	if (*messages == NULL)
+		return -1;
+	*sink = &(*messages)->sink;
+	return wl_face_messages_targets(ctx->arena, &ctx->ask, t, n,
+	    &ctx->err);
+}
+
 int
 wl_h_chat_post(struct wl_ctx *ctx)
 {
@@ -200,15 +220,20 @@ wl_h_chat_post(struct wl_ctx *ctx)
 		.ctx = ctx
 	};
 	struct wl_target t[WL_TARGETS];
+	struct wl_face_messages *messages = NULL;
 	struct wl_result *res = &ctx->res;
+	struct wl_sink *sink = &c.sink;
 	struct wl_buf b;
 	int n;
 
 	if (wl_ask_check(&ctx->ask, &ctx->err) == -1 ||
-	    (n = find_targets(ctx, t)) == -1)
+	    (n = find_targets(ctx, t)) == -1 ||
+	    (n = face(ctx, t, n, &sink, &messages)) == -1)
 		return -1;
 	n = wl_upstream_run(ctx->arena, ctx->conf, &ctx->ask, t, n,
-	    ctx->req.id, ctx->req.start_us, &c.sink, res);
+	    ctx->req.id, ctx->req.start_us, sink, res);
+	if (messages != NULL && wl_face_messages_end(messages, res) == -1)
+		n = -1;
 	ctx->upstream_us = res->upstream_us;
 	ctx->err = res->err;
 	if (ctx->resp.head_sent)

@@ -104,6 +104,7 @@ int64_t wl_tokens_estimate(int64_t len);
  */
 struct wl_result {
 	enum wl_outcome	 outcome;
+	enum wl_api	 api;			/* of what is passed on */
 	int		 http;			/* status sent to the client */
 	int		 upstream_http;		/* 0: none */
 	struct wl_err	 err;			/* code WL_OK: none */

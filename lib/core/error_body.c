@@ -9,7 +9,8 @@
 #include "lib/base/json.h"
 
 /*
- * The word of Anthropic's API for a status (its published errors).
+ * The word of Anthropic's API for a status (its published errors); the first
+ * one is the word for any other of the client's faults.
  */
 static const struct {
 	int		 status;
@@ -37,18 +38,19 @@ type_of(int status)
 	for (i = 0; i < TYPES; i++)
 		if (types[i].status == status)
 			return types[i].type;
-	return status < 500 ? "invalid_request_error" : "api_error";
+	return status < 500 ? types[0].type : "api_error";
 }
 
 /*
- * TYPE of a provider, quotes and all, where it is one of Anthropic's.
+ * TYPE of a provider, quotes and all, where it is one of Anthropic's, and not
+ * what OpenAI's API calls nearly everything.
  */
 static bool
 is_own_type(struct wl_str type)
 {
 	size_t i;
 
-	for (i = 0; i < TYPES; i++)
+	for (i = 1; i < TYPES; i++)
 		if (type.len == strlen(types[i].type) + 2 &&
 		    memcmp(type.p + 1, types[i].type, type.len - 2) == 0)
 			return true;

@@ -17,6 +17,11 @@ libwatchllm_a_SOURCES += \
 	lib/core/error_event.c lib/core/error_event.h \
 	lib/core/estimate.c lib/core/estimate.h \
 	lib/core/event.c lib/core/event.h \
+	lib/core/face_messages.c lib/core/face_messages.h \
+	lib/core/face_messages_answer.c lib/core/face_messages_priv.h \
+	lib/core/face_messages_blocks.c \
+	lib/core/face_messages_request.c \
+	lib/core/face_messages_stream.c \
 	lib/core/fields.c lib/core/fields.h \
 	lib/core/key.c lib/core/key.h \
 	lib/core/latency.c lib/core/latency.h \

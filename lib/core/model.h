@@ -8,6 +8,7 @@
 #include "lib/http/client.h"
 
 struct wl_arena;
+struct wl_ask;
 struct wl_auth;
 struct wl_conf;
 struct wl_err;
@@ -28,6 +29,8 @@ struct wl_target {
 	const char			*auth;	/* bearer, x-api-key, none */
 	const char			*model;		/* to send upstream */
 	const char			*key;
+	const struct wl_ask		*ask;	/* in place of the client's;
+						   NULL: that */
 	enum wl_trust			 trust;
 	bool				 stream_options; /* include_usage */
 	bool				 own_key;	/* X-Provider-Key */

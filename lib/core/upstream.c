@@ -100,7 +100,7 @@ end_stream(struct wl_uprun *r)
 	if (r->half_sent && sink->data(sink, b.p, b.len) == -1)
 		goto out;
 	wl_buf_reset(&b);
-	wl_error_event(&b, r->ask->api, r->res, r->request_id);
+	wl_error_event(&b, r->client->api, r->res, r->request_id);
 	if (!b.failed && sink->trailer(sink, r->res) == 0)
 		(void)sink->end(sink, b.p, b.len);
 out:
@@ -168,7 +168,7 @@ wl_upstream_run(struct wl_arena *a, const struct wl_conf *conf,
     struct wl_result *res)
 {
 	struct wl_uprun r = {
-		.a = a, .conf = conf, .ask = ask, .request_id = request_id,
+		.a = a, .conf = conf, .client = ask, .ask = ask, .request_id = request_id,
 		.sink = sink, .res = res, .start_us = wl_upstream_now_us(),
 		.base_us = wl_clock_us() - start_us
 	};

@@ -33,7 +33,7 @@ struct wl_sink {
 };
 
 /*
- * Run ASK against the targets in order; go on to the next on 401, 402, 403,
+ * Run ASK, or what a target has in place of it, against the targets in order; go on to the next on 401, 402, 403,
  * 408, 429, 5xx, refused, reset and timeouts, before the first data event
  * only, within total_timeout.  *RES was initialised; it is filled completely,
  * whatever the end: outcome, usage (provider's, or estimated from what was

@@ -319,6 +319,8 @@ wl_upstream_attempt(struct wl_uprun *r)
 	enum wl_upend end;
 	int64_t begin_us;
 
+	r->ask = r->t->ask != NULL ? r->t->ask : r->client;
+	res->api = r->ask->api;
 	(void)wl_strlcpy(res->provider, r->t->provider, sizeof(res->provider));
 	(void)wl_strlcpy(res->model, r->t->model, sizeof(res->model));
 	(void)wl_strlcpy(res->variant, r->t->variant == NULL ? "" :

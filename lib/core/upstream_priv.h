@@ -26,7 +26,8 @@ enum wl_upend {
 struct wl_uprun {
 	struct wl_arena		*a;
 	const struct wl_conf	*conf;
-	const struct wl_ask	*ask;
+	const struct wl_ask	*client;	/* as it asked */
+	const struct wl_ask	*ask;	/* the same as this target is asked */
 	const char		*request_id;
 	struct wl_sink		*sink;
 	struct wl_result	*res;

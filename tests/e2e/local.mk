@@ -32,6 +32,7 @@ EXTRA_DIST += \
 	tests/e2e/test_prices.py \
 	tests/e2e/test_redaction.py \
 	tests/e2e/test_messages.py \
+	tests/e2e/test_messages_face.py \
 	tests/e2e/test_responses.py \
 	tests/e2e/test_rollup.py \
 	tests/e2e/test_routing.py \

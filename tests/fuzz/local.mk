@@ -25,6 +25,8 @@ FUZZ_TARGETS += tests/fuzz/fuzz_answer
 tests_fuzz_fuzz_answer_LDADD = $(FUZZ_LIBS)
 FUZZ_TARGETS += tests/fuzz/fuzz_ask
 tests_fuzz_fuzz_ask_LDADD = $(FUZZ_LIBS)
+FUZZ_TARGETS += tests/fuzz/fuzz_face_messages
+tests_fuzz_fuzz_face_messages_LDADD = $(FUZZ_LIBS)
 FUZZ_TARGETS += tests/fuzz/fuzz_price_import
 tests_fuzz_fuzz_price_import_LDADD = $(FUZZ_LIBS)
 FUZZ_TARGETS += tests/fuzz/fuzz_re
@@ -77,6 +79,10 @@ FUZZ_CORPUS = \
 	tests/fuzz/corpus/conf/typical \
 	tests/fuzz/corpus/conf/unknown \
 	tests/fuzz/corpus/conf/words \
+	tests/fuzz/corpus/face_messages/mixed \
+	tests/fuzz/corpus/face_messages/refused \
+	tests/fuzz/corpus/face_messages/request \
+	tests/fuzz/corpus/face_messages/stream \
 	tests/fuzz/corpus/guard_url/ipv6 \
 	tests/fuzz/corpus/guard_url/odd_ipv4 \
 	tests/fuzz/corpus/guard_url/plain \

@@ -4,6 +4,7 @@ UNIT_TESTS += \
 	tests/unit/test_drain_row \
 	tests/unit/test_estimate \
 	tests/unit/test_event \
+	tests/unit/test_face_messages \
 	tests/unit/test_fields \
 	tests/unit/test_latency \
 	tests/unit/test_memo \

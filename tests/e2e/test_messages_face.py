@@ -1,0 +1,140 @@
+"""POST /v1/messages in front of a provider of OpenAI's wire format: Anthropic's
+own client, which sees no difference, behind every web server."""
+
+from __future__ import annotations
+
+import json
+import unittest
+
+import anthropic
+import test_messages
+from gate import on_every_mount
+from test_messages import MODEL, PIXEL, TOOLS, cost
+
+
+class Case(test_messages.Case):
+    wire = "openai"
+
+    def sent(self) -> dict:
+        """What the provider was asked."""
+        head, _, body = self.gate.fake.call("GET", "/_fake/last").partition("\r\n\r\n")
+        self.assertIn("/chat/completions", head)
+        return json.loads(body)
+
+
+class Client(Case):
+    def test_create(self):
+        answer = self.ask("Say hello. [[cached_tokens=1]]", system="Be brief.",
+                          stop_sequences=["x"])
+        sent, ours = self.sent(), self.gate.fake.ledger()[-1]
+        self.assertEqual([m["role"] for m in sent["messages"]], ["system", "user"])
+        self.assertEqual((sent["max_tokens"], sent["stop"]), (1000, ["x"]))
+        self.assertIn("No model wrote this text", answer.content[0].text)
+        self.assertEqual((answer.id, answer.type, answer.model, answer.stop_reason),
+                         (ours["response_id"], "message", MODEL, "end_turn"))
+        self.assertEqual(
+            (answer.usage.input_tokens, answer.usage.cache_read_input_tokens,
+             answer.usage.output_tokens),
+            (ours["prompt_tokens"] - 1, 1, ours["completion_tokens"]))
+        row = self.row()
+        self.check(row, status="success", route="/v1/messages", finish_reason="stop",
+                   usage_source="provider", input_tokens=ours["prompt_tokens"],
+                   cached_input_tokens=1, output_tokens=ours["completion_tokens"])
+        self.assertAlmostEqual(row["cost_usd"], cost(row), places=9)
+
+    def test_stream(self):
+        with self.stream("Say hello. [[reasoning_tokens=5]]") as s:
+            types = [e.type for e in s]
+            answer = s.get_final_message()
+        ours = self.gate.fake.ledger()[-1]
+        self.assertEqual((types[0], types[-1]), ("message_start", "message_stop"))
+        self.assertGreater(types.count("content_block_delta"), 3)
+        self.assertIn("No model wrote this text", answer.content[0].text)
+        self.assertEqual((answer.stop_reason, answer.usage.output_tokens,
+                          answer.usage.input_tokens),
+                         ("end_turn", ours["completion_tokens"], ours["prompt_tokens"]))
+        row = self.row()
+        self.check(row, status="success", streamed=True, usage_source="provider",
+                   output_tokens=ours["completion_tokens"], reasoning_tokens=5)
+        self.assertAlmostEqual(row["cost_usd"], cost(row), places=9)
+
+    def test_tools(self):
+        """Calls of tools, and their results in the next question."""
+        answer = self.ask("Say hello. [[tool_calls=2]]", tools=TOOLS,
+                          tool_choice={"type": "auto"})
+        calls = answer.content
+        self.assertEqual((answer.stop_reason, [c.name for c in calls]),
+                         ("tool_use", ["weather", "weather"]))
+        self.assertEqual(list(calls[0].input), ["place"])
+        again = self.ask(messages=[
+            {"role": "user", "content": "Say hello."},
+            {"role": "assistant", "content": [c.model_dump(exclude_none=True) for c in calls]},
+            {"role": "user", "content": [
+                {"type": "tool_result", "tool_use_id": calls[0].id, "content": "Rain."},
+                {"type": "tool_result", "tool_use_id": calls[1].id, "content": "None.",
+                 "is_error": True},
+                {"type": "text", "text": "So?"}]}], tools=TOOLS)
+        sent = self.sent()["messages"]
+        self.assertEqual([m["role"] for m in sent],
+                         ["user", "assistant", "tool", "tool", "user"])
+        self.assertEqual([c["id"] for c in sent[1]["tool_calls"]], [c.id for c in calls])
+        self.assertEqual(sent[3]["content"], "Error: None.")
+        self.assertIn("No model wrote this text", again.content[0].text)
+        with self.stream("Say hello. [[tool_calls=2]]", tools=TOOLS) as s:
+            streamed = s.get_final_message()
+        self.assertEqual([c.input for c in streamed.content], [c.input for c in calls])
+        self.assertEqual(streamed.stop_reason, "tool_use")
+        for row in self.gate.recorded(self.project, 3):
+            self.check(row, status="success")
+
+    def test_image(self):
+        self.ask(messages=[{"role": "user", "content": [
+            {"type": "image", "source": {"type": "base64", "media_type": "image/png",
+                                         "data": PIXEL}},
+            {"type": "text", "text": "What is this?"}]}])
+        self.assertEqual(self.sent()["messages"][0]["content"][0], {
+            "type": "image_url", "image_url": {"url": "data:image/png;base64," + PIXEL}})
+
+    def test_what_cannot_be_asked(self):
+        """It is named, and nobody is called."""
+        before = len(self.gate.fake.ledger())
+        for fields, param in (
+                ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "tools.0"),
+                ({"extra_body": {"mcp_servers": [{}]}}, "mcp_servers")):
+            with self.assertRaises(anthropic.BadRequestError) as e:
+                self.ask(**fields)
+            self.assertEqual((e.exception.body["error"]["type"],
+                              e.exception.body["error"]["param"]),
+                             ("invalid_request_error", param))
+        self.assertEqual(len(self.gate.fake.ledger()), before)
+        for row in self.gate.recorded(self.project, 2):
+            self.check(row, status="error", counts_for_month=False)
+
+    def test_errors(self):
+        for status, kind, type_ in (
+                (400, anthropic.BadRequestError, "invalid_request_error"),
+                (404, anthropic.NotFoundError, "not_found_error"),
+                (429, anthropic.RateLimitError, "rate_limit_error"),
+                (500, anthropic.InternalServerError, "api_error")):
+            with self.assertRaises(kind) as e:
+                self.ask(f"Say hello. [[status={status}]]")
+            self.assertEqual(e.exception.body["error"]["type"], type_)
+            self.plain(json.dumps(e.exception.body))
+        with self.assertRaises(anthropic.APIStatusError) as e:
+            with self.stream("Say hello. [[fault=error_in_stream]]") as s:
+                list(s)
+        self.assertEqual(e.exception.body["error"]["type"], "api_error")
+
+
+class Failures(test_messages.Failures):
+    """The same as of a provider that speaks Anthropic's."""
+
+    wire = "openai"
+
+
+def load_tests(loader: unittest.TestLoader, _tests: object, _pattern: object) -> unittest.TestSuite:
+    return on_every_mount(loader, Client, Failures)
+
+
+if __name__ == "__main__":
+    unittest.main()
