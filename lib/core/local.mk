@@ -6,6 +6,8 @@ libwatchllm_a_SOURCES += \
 	lib/core/call.c lib/core/call.h \
 	lib/core/capability.c lib/core/capability.h \
 	lib/core/catalog.c lib/core/catalog.h \
+	lib/core/chat_in.c lib/core/chat_in.h \
+	lib/core/chat_out.c lib/core/chat_out.h \
 	lib/core/dead.c lib/core/dead.h \
 	lib/core/drain.c lib/core/drain.h lib/core/drain_priv.h \
 	lib/core/drain_batch.c \
@@ -13,6 +15,7 @@ libwatchllm_a_SOURCES += \
 	lib/core/drain_lost.c \
 	lib/core/drain_row.c lib/core/drain_row.h \
 	lib/core/drain_spool.c \
+	lib/core/embed_out.c lib/core/embed_out.h \
 	lib/core/error_body.c lib/core/error_body.h \
 	lib/core/error_event.c lib/core/error_event.h \
 	lib/core/estimate.c lib/core/estimate.h \
@@ -39,6 +42,9 @@ libwatchllm_a_SOURCES += \
 	lib/core/provider_anthropic_messages.c \
 	lib/core/provider_edit.c lib/core/provider_edit.h \
 	lib/core/provider_error.c lib/core/provider_error.h \
+	lib/core/provider_gemini.c lib/core/provider_gemini.h \
+	lib/core/provider_gemini_answer.c \
+	lib/core/provider_gemini_chat.c \
 	lib/core/provider_openai.c lib/core/provider_openai.h \
 	lib/core/provider_openai_list.c \
 	lib/core/provider_openai_read.c \

@@ -26,7 +26,8 @@ struct wl_target {
 	const struct wl_provider	*wire;
 	const char			*provider;
 	const char			*base_url;
-	const char			*auth;	/* bearer, x-api-key, none */
+	const char			*auth;	/* bearer, none, or the name of
+						   a header: x-api-key */
 	const char			*model;		/* to send upstream */
 	const char			*key;
 	const struct wl_ask		*ask;	/* in place of the client's;

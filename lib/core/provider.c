@@ -6,8 +6,12 @@
 
 #include <string.h>
 
+#include "lib/base/arena.h"
+#include "lib/core/provider_openai.h"
+
 const struct wl_provider *const wl_providers[] = {
 	&wl_provider_anthropic,
+	&wl_provider_gemini,
 	&wl_provider_openai,
 	NULL
 };
@@ -27,4 +31,53 @@ bool
 wl_provider_translates(const struct wl_provider *p, enum wl_api api)
 {
 	return (p->native & WL_APIS(api)) == 0;
+}
+
+const char *
+wl_provider_segment(struct wl_arena *a, const char *name)
+{
+	static const char safe[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	    "abcdefghijklmnopqrstuvwxyz0123456789-._~";
+	const char *out = NULL;
+	struct wl_buf b;
+
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return NULL;
+	wl_buf_init(&b, 0);
+	for (; *name != '\0'; name++)
+		if (strchr(safe, *name) != NULL)
+			wl_buf_addc(&b, *name);
+		else
+			wl_buf_printf(&b, "%%%02X", (unsigned char)*name);
+	if (!b.failed && b.len > 0)
+		out = wl_arena_dup(a, b.p, b.len);
+	wl_buf_free(&b);
+	return out;
+}
+
+int
+wl_provider_headers(struct wl_arena *a, const struct wl_ask *ask,
+    const struct wl_target *t, const char *request_id, const char *extra,
+    struct wl_upcall *u)
+{
+	const char **h = u->headers = wl_arena_alloc(a, 6 * sizeof(*h));
+	char *key, *id = NULL;
+	int n = 0;
+
+	if (h == NULL || wl_openai_key_header(a, t, &key) == -1)
+		return -1;
+	if (request_id != NULL && (id = wl_arena_printf(a, "X-Request-Id: %s",
+	    request_id)) == NULL)
+		return -1;
+	h[n++] = ask != NULL && ask->stream ? "Accept: text/event-stream" :
+	    "Accept: application/json";
+	if (ask != NULL)
+		h[n++] = "Content-Type: application/json";
+	if (key != NULL)
+		h[n++] = key;
+	if (id != NULL)
+		h[n++] = id;
+	h[n++] = extra;
+	h[n] = NULL;
+	return 0;
 }

@@ -47,7 +47,6 @@ struct wl_relay {
 	int64_t		 block;		/* where the provider is, its number */
 	bool		 begun;		/* something was said */
 	bool		 tool;		/* the block is a tool call */
-	bool		 json;		/* its arguments are the answer */
 	bool		 args;		/* some of its arguments were said */
 };
 
@@ -142,7 +141,24 @@ struct wl_provider {
  */
 bool wl_provider_translates(const struct wl_provider *p, enum wl_api api);
 
+/*
+ * NAME as one segment of a URL's path, percent-encoded, in A; NULL: no
+ * memory, or "." or "..", which are none.
+ */
+const char *wl_provider_segment(struct wl_arena *a, const char *name);
+
+/*
+ * The headers of a request for ASK (NULL: for a list) to T with REQUEST_ID
+ * (NULL: none) into u->headers: types, the key as T's auth has it (a bearer
+ * token, or the header of that name), and EXTRA, a header more, or NULL.  0,
+ * or -1: no memory.
+ */
+int wl_provider_headers(struct wl_arena *a, const struct wl_ask *ask,
+    const struct wl_target *t, const char *request_id, const char *extra,
+    struct wl_upcall *u);
+
 extern const struct wl_provider wl_provider_anthropic;
+extern const struct wl_provider wl_provider_gemini;
 extern const struct wl_provider wl_provider_openai;
 extern const struct wl_provider *const wl_providers[];	/* NULL-ended */
 const struct wl_provider *wl_provider_find(const char *wire);

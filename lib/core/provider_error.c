@@ -277,6 +277,9 @@ wl_provider_error_map(struct wl_result *res, const struct wl_target *t,
 {
 	char said[sizeof(res->err.msg)];
 
+	/* Google's word for a key that it does not know */
+	if (status == 400 && strcmp(res->upstream_code, "API_KEY_INVALID") == 0)
+		status = 401;
 	memcpy(said, res->err.msg, sizeof(said));
 	if (is_refusal(status)) {
 		if (said[0] != '\0')

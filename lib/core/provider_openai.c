@@ -86,8 +86,9 @@ wl_openai_key_header(struct wl_arena *a, const struct wl_target *t, char **out)
 	*out = NULL;
 	if (t->key[0] == '\0' || strcmp(t->auth, "none") == 0)
 		return 0;
-	*out = wl_arena_printf(a, strcmp(t->auth, "x-api-key") == 0 ?
-	    "x-api-key: %s" : "Authorization: Bearer %s", t->key);
+	*out = strcmp(t->auth, "bearer") == 0 ?
+	    wl_arena_printf(a, "Authorization: Bearer %s", t->key) :
+	    wl_arena_printf(a, "%s: %s", t->auth, t->key);
 	return *out == NULL ? -1 : wl_arena_defer(a, wipe, *out);
 }
 

@@ -1,3 +1,4 @@
+libwltest_a_SOURCES += tests/unit/wire.c tests/unit/wire.h
 UNIT_TESTS += \
 	tests/unit/test_admin \
 	tests/unit/test_call \
@@ -13,6 +14,7 @@ UNIT_TESTS += \
 	tests/unit/test_price_import \
 	tests/unit/test_promise \
 	tests/unit/test_provider_anthropic \
+	tests/unit/test_provider_gemini \
 	tests/unit/test_provider_openai \
 	tests/unit/test_provider_openai_list \
 	tests/unit/test_provider_openai_responses \
