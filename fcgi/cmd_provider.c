@@ -18,9 +18,12 @@ const char wl_cmd_provider_help[] =
     "\n"
     "      --base-url URL          what /chat/completions is appended to\n"
     "      --name NAME             shown to people\n"
-    "      --wire FORMAT           openai\n"
-    "      --auth bearer|x-api-key|none\n"
-    "                              how its key is sent\n"
+    "      --wire FORMAT           openai, anthropic, azure or gemini\n"
+    "      --auth HOW              how its key is sent: bearer, none, or in the "
+    "header\n"
+    "                              api-key, x-api-key or x-goog-api-key\n"
+    "      --api-version V|none    version of its API that is asked for "
+    "(azure)\n"
     "      --no-key, --key-required\n"
     "                              whether calls may go there without a key\n"
     "      --private, --public     whether it may be plain http and have a "
@@ -43,7 +46,8 @@ list(struct wl_cli *cli, int argc, char **argv)
 		{ "wire", WL_OUT_STR }, { "base_url", WL_OUT_STR },
 		{ "auth", WL_OUT_STR }, { "key_required", WL_OUT_BOOL },
 		{ "private", WL_OUT_BOOL }, { "stream_options", WL_OUT_BOOL },
-		{ "price_provider", WL_OUT_STR }, { "enabled", WL_OUT_BOOL }
+		{ "price_provider", WL_OUT_STR }, { "enabled", WL_OUT_BOOL },
+		{ "api_version", WL_OUT_STR }
 	};
 	struct wl_err e = { 0 };
 	struct wl_rows *r;
@@ -53,7 +57,7 @@ list(struct wl_cli *cli, int argc, char **argv)
 	if (wl_cli_owner(cli, &e) == -1 || (r = wl_db_admin_list(cli->arena,
 	    WL_DB_PROVIDERS, NULL, &e)) == NULL)
 		return wl_cli_fail(cli, &e);
-	wl_cli_table(cli, NULL, cols, 10, r);
+	wl_cli_table(cli, NULL, cols, 11, r);
 	return WL_EXIT_OK;
 }
 
@@ -123,7 +127,9 @@ set(struct wl_cli *cli, int argc, char **argv)
 	    "--no-stream-options" };
 	struct pair enabled = { .names = "--enable and --disable" };
 	const struct wl_cli_opt opts[] = {
-		{ "auth", WL_ARG_WORD, &p.auth, 0, 0, "bearer|x-api-key|none" },
+		{ "api-version", WL_ARG_TEXT, &p.api_version, 0, 0, NULL },
+		{ "auth", WL_ARG_WORD, &p.auth, 0, 0,
+		    "bearer|none|api-key|x-api-key|x-goog-api-key" },
 		{ "base-url", WL_ARG_TEXT, &p.base_url, 0, 0, NULL },
 		{ "disable", WL_ARG_FLAG, &enabled.no, 0, 0, NULL },
 		{ "enable", WL_ARG_FLAG, &enabled.yes, 0, 0, NULL },
@@ -147,6 +153,7 @@ set(struct wl_cli *cli, int argc, char **argv)
 	    take_pair(cli, &enabled, &p.enabled) == -1)
 		return WL_EXIT_MISUSE;
 	p.price_provider = wl_cli_or_none(p.price_provider);
+	p.api_version = wl_cli_or_none(p.api_version);
 	return save(cli, argv[1], &p);
 }
 

@@ -333,6 +333,16 @@ plain_http(const char *url)
 	return strncmp(url, "http:", 5) == 0;
 }
 
+static bool
+is_version(const char *s)
+{
+	static const char chars[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	    "abcdefghijklmnopqrstuvwxyz0123456789._-";
+
+	return strlen(s) <= 32 && strspn(s, chars) == strlen(s) &&
+	    strchr("._-", s[0]) == NULL;
+}
+
 /*
  * Whether the provider that P makes of ID will be one that calls can be sent
  * to; *URL becomes its base URL.
@@ -362,6 +372,11 @@ check_provider(struct wl_admin *ad, const char *id,
 	if (p->wire != NULL && wl_provider_find(p->wire) == NULL)
 		return wl_err_set(e, WL_E_INVALID_REQUEST,
 		    "no wire format \"%s\"", p->wire);
+	if (p->api_version != NULL && p->api_version[0] != '\0' &&
+	    !is_version(p->api_version))
+		return wl_err_set(e, WL_E_INVALID_REQUEST, "a version of an "
+		    "API is up to 32 of A-Z, a-z, 0-9, '.', '_' and '-', a "
+		    "letter or digit first");
 	return 0;
 }
 
@@ -381,6 +396,7 @@ wl_admin_provider_set(struct wl_admin *ad, const char *id,
 	change_str(&c, "base_url", p->base_url != NULL ? url : NULL);
 	change_str(&c, "auth", p->auth);
 	change_str(&c, "price_provider", p->price_provider);
+	change_str(&c, "api_version", p->api_version);
 	change_bool(&c, "key_required", p->key_required);
 	change_bool(&c, "allow_private", p->is_private);
 	change_bool(&c, "stream_options", p->stream_options);

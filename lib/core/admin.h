@@ -76,6 +76,7 @@ int wl_admin_plan_set(struct wl_admin *ad, const char *id,
 
 struct wl_admin_provider {
 	const char		*name, *wire, *base_url, *auth, *price_provider;
+	const char		*api_version;
 	enum wl_admin_bool	 key_required, is_private, stream_options;
 	enum wl_admin_bool	 enabled;
 };

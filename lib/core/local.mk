@@ -39,7 +39,10 @@ libwatchllm_a_SOURCES += \
 	lib/core/promise.c lib/core/promise.h \
 	lib/core/provider.c lib/core/provider.h \
 	lib/core/provider_anthropic.c lib/core/provider_anthropic.h \
+	lib/core/provider_anthropic_answer.c \
+	lib/core/provider_anthropic_chat.c \
 	lib/core/provider_anthropic_messages.c \
+	lib/core/provider_azure.c \
 	lib/core/provider_edit.c lib/core/provider_edit.h \
 	lib/core/provider_error.c lib/core/provider_error.h \
 	lib/core/provider_gemini.c lib/core/provider_gemini.h \

@@ -109,6 +109,8 @@ add(struct wl_search *s, const struct wl_db_provider *p, const char *model,
 	t->provider = wl_arena_strdup(s->a, p->id);
 	t->base_url = wl_arena_strdup(s->a, p->base_url);
 	t->auth = wl_arena_strdup(s->a, p->auth);
+	t->api_version = p->api_version == NULL ? NULL :
+	    wl_arena_strdup(s->a, p->api_version);
 	t->model = model;
 	t->variant = "";
 	t->key = key;
@@ -117,6 +119,8 @@ add(struct wl_search *s, const struct wl_db_provider *p, const char *model,
 	t->trust = p->allow_private && wl_guard_listed(
 	    s->conf->upstream_private_hosts, at->host, at->port) ?
 	    WL_TRUST_PRIVATE : WL_TRUST_PUBLIC;
+	if ((p->api_version == NULL) != (t->api_version == NULL))
+		return;
 	if (t->wire != NULL && t->provider != NULL && t->base_url != NULL &&
 	    t->auth != NULL)
 		s->n++;

@@ -28,6 +28,7 @@ struct wl_target {
 	const char			*base_url;
 	const char			*auth;	/* bearer, none, or the name of
 						   a header: x-api-key */
+	const char			*api_version;	/* or NULL */
 	const char			*model;		/* to send upstream */
 	const char			*key;
 	const struct wl_ask		*ask;	/* in place of the client's;

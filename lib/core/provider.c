@@ -11,6 +11,7 @@
 
 const struct wl_provider *const wl_providers[] = {
 	&wl_provider_anthropic,
+	&wl_provider_azure,
 	&wl_provider_gemini,
 	&wl_provider_openai,
 	NULL

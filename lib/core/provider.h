@@ -158,6 +158,7 @@ int wl_provider_headers(struct wl_arena *a, const struct wl_ask *ask,
     struct wl_upcall *u);
 
 extern const struct wl_provider wl_provider_anthropic;
+extern const struct wl_provider wl_provider_azure;
 extern const struct wl_provider wl_provider_gemini;
 extern const struct wl_provider wl_provider_openai;
 extern const struct wl_provider *const wl_providers[];	/* NULL-ended */

@@ -9,6 +9,7 @@
 
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
+#include "lib/base/jw.h"
 #include "lib/core/model.h"
 #include "lib/core/provider_edit.h"
 #include "lib/core/provider_openai.h"
@@ -48,6 +49,31 @@ wl_anthropic_head(struct wl_arena *a, const struct wl_ask *ask,
 	return 0;
 }
 
+/*
+ * A message that is made of a chat.
+ */
+static int
+chat(struct wl_arena *a, const struct wl_ask *ask, const struct wl_target *t,
+    const char *request_id, struct wl_upcall *u, struct wl_err *e)
+{
+	struct wl_buf b;
+	struct wl_jw w;
+	int rc;
+
+	wl_buf_init(&b, 0);
+	wl_jw_init(&w, &b);
+	rc = wl_anthropic_chat(a, ask, t, &w, e);
+	if (rc == 0) {
+		u->body = (struct wl_str){ b.failed ? NULL :
+		    wl_arena_dup(a, b.p, b.len), b.len };
+		rc = u->body.p == NULL ? wl_err_memory(e) :
+		    wl_anthropic_head(a, ask, t, WL_ANTHROPIC_MESSAGES,
+		    request_id, u, e);
+	}
+	wl_buf_free(&b);
+	return rc;
+}
+
 static int
 request(struct wl_arena *a, const struct wl_ask *ask,
     const struct wl_target *t, const char *request_id, struct wl_upcall *u,
@@ -56,6 +82,8 @@ request(struct wl_arena *a, const struct wl_ask *ask,
 	struct wl_edits ed = { .n = 0 };
 
 	u->hide_usage = false;
+	if (ask->api == WL_API_CHAT)
+		return chat(a, ask, t, request_id, u, e);
 	if (wl_edit_model(a, ask, t, &ed) == -1 ||
 	    wl_edit_splice(a, ask->body, &ed, &u->body) == -1)
 		return wl_err_memory(e);
@@ -67,7 +95,8 @@ static int
 answer(struct wl_arena *a, const struct wl_ask *ask,
     const struct wl_target *t, struct wl_str body, struct wl_result *res)
 {
-	(void)ask;
+	if (ask->api == WL_API_CHAT)
+		return wl_anthropic_chat_answer(a, ask, t, body, res);
 	return wl_anthropic_message(a, t, body, res);
 }
 
@@ -75,8 +104,8 @@ static enum wl_chunk
 chunk(struct wl_arena *a, const struct wl_ask *ask, const struct wl_target *t,
     struct wl_str data, struct wl_result *res, struct wl_relay *relay)
 {
-	(void)ask;
-	(void)relay;
+	if (ask->api == WL_API_CHAT)
+		return wl_anthropic_chat_event(a, ask, t, data, res, relay);
 	return wl_anthropic_event(a, t, data, res);
 }
 
@@ -104,8 +133,11 @@ list(struct wl_arena *a, const struct wl_target *t, struct wl_upcall *u,
 
 const struct wl_provider wl_provider_anthropic = {
 	.wire = "anthropic",
-	.apis = WL_APIS(WL_API_MESSAGES),
+	.apis = WL_APIS(WL_API_CHAT) | WL_APIS(WL_API_MESSAGES),
 	.native = WL_APIS(WL_API_MESSAGES),
+	.can = WL_CAN_FILES | WL_CAN_IMAGES | WL_CAN_IMAGE_URLS |
+	    WL_CAN_JSON_SCHEMA | WL_CAN_ONE_TOOL | WL_CAN_REASONING |
+	    WL_CAN_STOP | WL_CAN_TOOLS | WL_CAN_TOP_K,
 	.request = request,
 	.answer = answer,
 	.chunk = chunk,

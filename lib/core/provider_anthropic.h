@@ -8,6 +8,7 @@
 #include "lib/core/provider.h"
 
 struct json_object;
+struct wl_jw;
 
 /*
  * Its one path for answers, and the version of the API that is asked for
@@ -37,5 +38,17 @@ int wl_anthropic_message(struct wl_arena *a, const struct wl_target *t,
     struct wl_str body, struct wl_result *res);
 enum wl_chunk wl_anthropic_event(struct wl_arena *a,
     const struct wl_target *t, struct wl_str data, struct wl_result *res);
+
+/*
+ * The same for clients that speak OpenAI's chat; and the body of a message
+ * for ASK: 0, or -1 with *E.
+ */
+int wl_anthropic_chat(struct wl_arena *a, const struct wl_ask *ask,
+    const struct wl_target *t, struct wl_jw *w, struct wl_err *e);
+int wl_anthropic_chat_answer(struct wl_arena *a, const struct wl_ask *ask,
+    const struct wl_target *t, struct wl_str body, struct wl_result *res);
+enum wl_chunk wl_anthropic_chat_event(struct wl_arena *a,
+    const struct wl_ask *ask, const struct wl_target *t, struct wl_str data,
+    struct wl_result *res, struct wl_relay *relay);
 
 #endif

@@ -18,6 +18,7 @@
 
 /* Of an error that says where. */
 #define DEPTH	6
+#define INNER_BYTES	((size_t)8 * 1024)
 #define RETRY_AFTER_MAX	((int64_t)7 * 24 * 3600)
 
 static char *
@@ -186,6 +187,25 @@ word(struct wl_arena *a, const struct wl_target *t, struct json_object *o,
 	return NULL;
 }
 
+/*
+ * What Azure says of its filters, when there is nothing in it to take out.
+ */
+static void
+put_inner(struct wl_arena *a, const struct wl_target *t,
+    struct json_object *o, struct wl_jw *w)
+{
+	struct json_object *inner = wl_json_obj(o, "innererror");
+	struct wl_str text;
+
+	if (inner == NULL)
+		return;
+	text.p = json_object_to_json_string_length(inner,
+	    JSON_C_TO_STRING_PLAIN, &text.len);
+	if (text.p != NULL && text.len <= INNER_BYTES &&
+	    wl_str_eq(text, scrub(a, t, text)))
+		wl_jw_raw(w, "innererror", text.p, text.len);
+}
+
 void
 wl_provider_error_read(struct wl_arena *a, const struct wl_target *t,
     struct json_object *whole, const char *type, const char *code,
@@ -219,6 +239,7 @@ wl_provider_error_read(struct wl_arena *a, const struct wl_target *t,
 	wl_jw_str(&w, "type", own_type != NULL ? own_type : type);
 	wl_jw_str(&w, "param", word(a, t, o, "param"));
 	wl_jw_str(&w, "code", own_code != NULL ? own_code : code);
+	put_inner(a, t, o, &w);
 	wl_jw_end(&w, '}');
 	wl_jw_end(&w, '}');
 	if (!b.failed)

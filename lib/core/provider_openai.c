@@ -92,10 +92,10 @@ wl_openai_key_header(struct wl_arena *a, const struct wl_target *t, char **out)
 	return *out == NULL ? -1 : wl_arena_defer(a, wipe, *out);
 }
 
-static int
-request(struct wl_arena *a, const struct wl_ask *ask,
-    const struct wl_target *t, const char *request_id, struct wl_upcall *u,
-    struct wl_err *e)
+int
+wl_openai_post(struct wl_arena *a, const struct wl_ask *ask,
+    const struct wl_target *t, const char *request_id, const char *url,
+    struct wl_upcall *u, struct wl_err *e)
 {
 	struct wl_edits ed = { .n = 0 };
 	char *key;
@@ -106,7 +106,7 @@ request(struct wl_arena *a, const struct wl_ask *ask,
 	    ask->api == WL_API_COMPLETIONS);
 	if (u->hide_usage)
 		edit_usage(ask, &ed);
-	u->url = wl_arena_printf(a, "%s%s", t->base_url, paths[ask->api]);
+	u->url = url;
 	u->headers = wl_arena_alloc(a, 5 * sizeof(*u->headers));
 	if (wl_edit_model(a, ask, t, &ed) == -1 ||
 	    wl_edit_splice(a, ask->body, &ed, &u->body) == -1 || u->url == NULL ||
@@ -120,6 +120,15 @@ request(struct wl_arena *a, const struct wl_ask *ask,
 	u->headers[n] = wl_arena_printf(a, "X-Request-Id: %s", request_id);
 	return u->headers[n] == NULL ? wl_err_set(e, WL_E_UNAVAILABLE, NULL) :
 	    0;
+}
+
+static int
+request(struct wl_arena *a, const struct wl_ask *ask,
+    const struct wl_target *t, const char *request_id, struct wl_upcall *u,
+    struct wl_err *e)
+{
+	return wl_openai_post(a, ask, t, request_id, wl_arena_printf(a, "%s%s",
+	    t->base_url, paths[ask->api]), u, e);
 }
 
 /* ---- usage ---- */
@@ -292,8 +301,8 @@ static const char *const part_names[] = {
 static_assert(sizeof(part_names) / sizeof(part_names[0]) == PART_MAX,
     "a name for every part");
 
-static int
-answer(struct wl_arena *a, const struct wl_ask *ask,
+int
+wl_openai_answer(struct wl_arena *a, const struct wl_ask *ask,
     const struct wl_target *t, struct wl_str body, struct wl_result *res)
 {
 	enum part main_part = ask->api == WL_API_EMBEDDINGS ? PART_DATA :
@@ -340,9 +349,9 @@ wl_openai_error(struct wl_arena *a, const struct wl_target *t, int status,
 
 /* ---- streams ---- */
 
-static enum wl_chunk
-chunk(struct wl_arena *a, const struct wl_ask *ask, const struct wl_target *t,
-    struct wl_str data, struct wl_result *res, struct wl_relay *relay)
+enum wl_chunk
+wl_openai_chunk(struct wl_arena *a, const struct wl_ask *ask,
+    const struct wl_target *t, struct wl_str data, struct wl_result *res, struct wl_relay *relay)
 {
 	struct json_object *o, *choices;
 	enum wl_json_fault fault;
@@ -376,8 +385,9 @@ chunk(struct wl_arena *a, const struct wl_ask *ask, const struct wl_target *t,
 /*
  * Of a chat or a completion "[DONE]" is the end, and short.
  */
-static void
-skimmed(const struct wl_ask *ask, struct wl_str head, struct wl_result *res)
+void
+wl_openai_skimmed(const struct wl_ask *ask, struct wl_str head,
+    struct wl_result *res)
 {
 	if (ask->api == WL_API_RESPONSES)
 		wl_openai_response_skimmed(head, res);
@@ -389,9 +399,9 @@ const struct wl_provider wl_provider_openai = {
 	    WL_APIS(WL_API_EMBEDDINGS) | WL_APIS(WL_API_RESPONSES),
 	.native = WL_APIS_ALL,
 	.request = request,
-	.answer = answer,
-	.chunk = chunk,
-	.skimmed = skimmed,
+	.answer = wl_openai_answer,
+	.chunk = wl_openai_chunk,
+	.skimmed = wl_openai_skimmed,
 	.error = wl_openai_error,
 	.list = wl_openai_list,
 	.listed = wl_openai_listed,

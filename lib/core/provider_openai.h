@@ -48,8 +48,22 @@ void wl_openai_copy(struct wl_arena *a, struct wl_str part, char *dst,
     size_t size);
 
 /*
+ * The request for ASK at T to URL (NULL: no memory).  0, or -1 with *E.
+ */
+int wl_openai_post(struct wl_arena *a, const struct wl_ask *ask,
+    const struct wl_target *t, const char *request_id, const char *url,
+    struct wl_upcall *u, struct wl_err *e);
+
+/*
  * As in struct wl_provider.
  */
+int wl_openai_answer(struct wl_arena *a, const struct wl_ask *ask,
+    const struct wl_target *t, struct wl_str body, struct wl_result *res);
+enum wl_chunk wl_openai_chunk(struct wl_arena *a, const struct wl_ask *ask,
+    const struct wl_target *t, struct wl_str data, struct wl_result *res,
+    struct wl_relay *relay);
+void wl_openai_skimmed(const struct wl_ask *ask, struct wl_str head,
+    struct wl_result *res);
 void wl_openai_error(struct wl_arena *a, const struct wl_target *t,
     int status, struct wl_str body, struct wl_result *res);
 int wl_openai_list(struct wl_arena *a, const struct wl_target *t,

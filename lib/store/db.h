@@ -52,9 +52,10 @@ int wl_db_project_version(struct wl_arena *a, const char *project,
 
 struct wl_db_provider {
 	const char	*id, *wire, *base_url;
-	const char	*auth;		/* bearer, x-api-key, none */
+	const char	*auth;		/* bearer, none, or a header's name */
 	bool		 key_required, allow_private;
 	bool		 stream_options;	/* takes include_usage */
+	const char	*api_version;	/* or NULL */
 };
 /*
  * Which provider serves a model: an exact PATTERN, else the longest PREFIX,

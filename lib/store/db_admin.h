@@ -63,7 +63,7 @@ enum wl_db_list {
 	 * enabled, created at */
 	WL_DB_PROVIDER_KEYS,
 	/* id, name, wire, base_url, auth, key_required, private,
-	 * stream_options, price provider, enabled */
+	 * stream_options, price provider, enabled, API's version */
 	WL_DB_PROVIDERS,
 	/* PROVIDER (or NULL): pattern, kind, provider, priority */
 	WL_DB_ROUTES,

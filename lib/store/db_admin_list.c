@@ -89,7 +89,7 @@ static const char sql_provider_keys[] =
     " ORDER BY provider, priority";
 static const char sql_providers[] =
     "SELECT id, name, wire, base_url, auth, key_required, allow_private,"
-    " stream_options, price_provider, enabled"
+    " stream_options, price_provider, enabled, api_version"
     " FROM watchllm.provider ORDER BY id";
 static const char sql_routes[] =
     "SELECT pattern, kind, provider, priority FROM watchllm.model_route"

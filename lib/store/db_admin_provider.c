@@ -28,9 +28,10 @@ static const char sql_provider_create[] =
     " ON CONFLICT (id) DO NOTHING";
 static const char sql_provider_set[] =
     "UPDATE watchllm.provider p SET (name, wire, base_url, auth, key_required,"
-    " allow_private, stream_options, price_provider, enabled) = (SELECT r.name,"
-    " r.wire, r.base_url, r.auth, r.key_required, r.allow_private,"
-    " r.stream_options, r.price_provider, r.enabled"
+    " allow_private, stream_options, price_provider, enabled, api_version)"
+    " = (SELECT r.name, r.wire, r.base_url, r.auth, r.key_required,"
+    " r.allow_private, r.stream_options, r.price_provider, r.enabled,"
+    " r.api_version"
     " FROM jsonb_populate_record(p, $2::jsonb) r) WHERE p.id = $1"
     " RETURNING p.id";
 static const char sql_reseal[] =

@@ -16,7 +16,8 @@
 
 static const char sql_providers[] =
     "SELECT id, wire, base_url, auth, key_required, allow_private,"
-    " stream_options FROM watchllm.provider WHERE enabled ORDER BY id";
+    " stream_options, api_version FROM watchllm.provider WHERE enabled"
+    " ORDER BY id";
 static const char sql_routes[] =
     "SELECT r.pattern, r.provider, r.kind = 'prefix', r.priority"
     " FROM watchllm.model_route r"
@@ -89,6 +90,7 @@ wl_db_providers(struct wl_arena *a, struct wl_db_provider **rows, int *n,
 		p->key_required = wl_rows_bool(r, i, 4);
 		p->allow_private = wl_rows_bool(r, i, 5);
 		p->stream_options = wl_rows_bool(r, i, 6);
+		p->api_version = wl_rows_get(r, i, 7);
 	}
 	return 0;
 }

@@ -428,14 +428,24 @@ class Providers(Case):
         self.assertEqual(self.provider("box"), {
             "id": "box", "name": "box", "wire": "openai", "base_url": "http://127.0.0.1:9/v1",
             "auth": "bearer", "key_required": False, "private": True, "stream_options": False,
-            "price_provider": "openai", "enabled": True})
+            "price_provider": "openai", "enabled": True, "api_version": None})
         self.ok("provider", "set", "box", "--name", "Box", "--auth", "x-api-key", "--disable",
                 "--key-required", "--stream-options", "--price-provider", "none",
                 "--wire", "openai")
         self.assertEqual(self.provider("box"), {
             "id": "box", "name": "Box", "wire": "openai", "base_url": "http://127.0.0.1:9/v1",
             "auth": "x-api-key", "key_required": True, "private": True, "stream_options": True,
-            "price_provider": None, "enabled": False})
+            "price_provider": None, "enabled": False, "api_version": None})
+        self.ok("provider", "set", "box", "--wire", "azure", "--auth", "api-key",
+                "--api-version", "2024-10-21")
+        self.assertEqual(
+            [self.provider("box")[k] for k in ("wire", "auth", "api_version")],
+            ["azure", "api-key", "2024-10-21"])
+        self.fails("provider", "set", "box", "--api-version", "2024&x=1",
+                   says="a version of an API")
+        self.ok("provider", "set", "box", "--wire", "openai", "--auth", "bearer",
+                "--api-version", "none")
+        self.assertIsNone(self.provider("box")["api_version"])
         self.ok("provider", "set", "box", "--enable", "--public", "--base-url",
                 "https://box.example/v1")
         self.assertEqual(self.provider("box")["private"], False)

@@ -14,6 +14,8 @@ UNIT_TESTS += \
 	tests/unit/test_price_import \
 	tests/unit/test_promise \
 	tests/unit/test_provider_anthropic \
+	tests/unit/test_provider_anthropic_chat \
+	tests/unit/test_provider_azure \
 	tests/unit/test_provider_gemini \
 	tests/unit/test_provider_openai \
 	tests/unit/test_provider_openai_list \

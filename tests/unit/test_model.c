@@ -42,19 +42,19 @@ static int			 reads_catalog, reads_keys, reads_sellers;
 
 static struct wl_db_provider providers[] = {
 	{ "groq", "openai", "https://api.groq.com/openai/v1", "bearer", true,
-	    false, true },
+	    false, true, NULL },
 	{ "mistral", "openai", "https://api.mistral.ai/v1", "bearer", true,
-	    false, false },
+	    false, false, NULL },
 	{ "ollama", "openai", "http://127.0.0.1:11434/v1", "bearer", false,
-	    true, true },
+	    true, true, NULL },
 	{ "openai", "openai", "https://api.openai.com/v1", "bearer", true,
-	    false, true },
+	    false, true, NULL },
 	{ "openrouter", "openai", "https://openrouter.ai/api/v1", "bearer",
-	    true, false, true },
+	    true, false, true, NULL },
 	{ "strange", "unheard-of", "https://strange.example/v1", "bearer",
-	    true, false, true },
+	    true, false, true, NULL },
 	{ "vllm", "openai", "http://127.0.0.1:8000/v1", "none", false, true,
-	    true },
+	    true, "2024-10-21" },
 };
 
 static struct wl_db_route routes[] = {
