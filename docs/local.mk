@@ -9,4 +9,5 @@ dist_man_MANS += \
 	docs/man/watchllm-rollup.8
 EXTRA_DIST += docs/ERRORS.md docs/FIELD.md
 EXTRA_DIST += docs/JOURNAL.md
+EXTRA_DIST += docs/PROVIDERS.md
 EXTRA_DIST += docs/API.md docs/api.py docs/openapi.yaml

@@ -40,6 +40,8 @@ EXTRA_DIST += \
 	tests/e2e/test_stored.py \
 	tests/e2e/test_upstream.py \
 	tests/e2e/test_verify.py \
+	tests/e2e/test_wires.py \
+	tests/e2e/vendor.py \
 	tests/e2e/webs.py
 
 # these need no web server

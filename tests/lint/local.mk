@@ -1,6 +1,6 @@
 # Lints: what no compiler knows.  Each is a script that prints what is wrong.
 check_PROGRAMS += tests/lint/print_tables
-tests_lint_print_tables_LDADD = libwatchllm.a $(SODIUM_LIBS)
+tests_lint_print_tables_LDADD = $(WL_LIBS)
 BASE_LINTS = \
 	tests/lint/banned.sh \
 	tests/lint/blocking.sh \
@@ -10,7 +10,8 @@ BASE_LINTS = \
 	tests/lint/field.sh \
 	tests/lint/headers.sh \
 	tests/lint/layers.sh \
-	tests/lint/lint_test.sh
+	tests/lint/lint_test.sh \
+	tests/lint/providers.sh
 TESTS += $(BASE_LINTS)
 EXTRA_DIST += $(BASE_LINTS) tests/lint/code.awk
 AM_TESTS_ENVIRONMENT += \

@@ -4,6 +4,7 @@
 #include "config.h"
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
+#include "lib/core/capability.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,12 +73,17 @@ main(int argc, char **argv)
 {
 	const char *what = argc == 2 ? argv[1] : "";
 
+	if (strcmp(what, "capabilities") == 0) {
+		wl_capability_print(stdout);
+		return 0;
+	}
 	if (strcmp(what, "sample") == 0)
 		return print_sample();
 	if (strcmp(what, "defaults") == 0)
 		return print_defaults();
 	if (strcmp(what, "errors") == 0)
 		return print_errors();
-	fprintf(stderr, "usage: print_tables sample|defaults|errors\n");
+	fprintf(stderr, "usage: print_tables "
+	    "capabilities|sample|defaults|errors\n");
 	return 1;
 }

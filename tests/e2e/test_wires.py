@@ -1,0 +1,372 @@
+"""Providers whose wire format is not OpenAI's, through OpenAI's own client, of
+which only the base URL and the key were changed.  The host on the other side
+answers with what the vendors' specifications and client libraries have
+(google-genai 3.6, anthropic 2.13, openai 3.54 for Azure)."""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+import unittest
+
+import openai
+from gate import GateCase
+from openai import OpenAI
+from vendor import Vendor
+
+TOOLS = [{"type": "function", "function": {
+    "name": "weather", "description": "The weather of a place.",
+    "parameters": {"type": "object", "properties": {"at": {"type": "string"}},
+                   "required": ["at"]}}}]
+HI = [{"role": "user", "content": "hi"}]
+KEY = "key-of-the-project-0123"
+
+
+class Case(GateCase):
+    wire = ""
+    auth = "x-api-key"
+    path = "/v1"
+    model = ""
+    prices = "'openai'"
+    columns: dict = {}
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        """One gate for all of them."""
+        if not hasattr(Case, "shared"):
+            super().setUpClass()
+            Case.shared = cls
+        cls.gate = Case.shared.gate
+        cls.vendor = Vendor()
+        cls.gate.stores.plan("wires")
+        cls.provider = cls.gate.stores.provider(
+            f"{cls.wire}-box", cls.vendor.url + cls.path, wire=f"'{cls.wire}'",
+            auth=f"'{cls.auth}'", key_required="true", price_provider=cls.prices, **cls.columns)
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        cls.vendor.stop()
+
+    def setUp(self) -> None:
+        self.vendor.reset()
+        self.project, self.key = self.gate.stores.project("wires", self.provider)
+        self.ai = OpenAI(base_url=self.gate.url + "/v1", api_key=self.key, max_retries=0,
+                         timeout=20, default_headers={"X-Provider-Key": KEY})
+        self.addCleanup(self.ai.close)
+
+    def chat(self, **fields):
+        fields.setdefault("messages", HI)
+        return self.ai.chat.completions.create(model=self.model, **fields)
+
+    def asked(self) -> dict:
+        """The one call that reached the vendor."""
+        self.assertEqual(len(self.vendor.asked), 1)
+        return self.vendor.asked[0]
+
+    def row(self) -> dict:
+        return self.gate.recorded(self.project)[0]
+
+    def check(self, row: dict, **expected) -> None:
+        self.assertEqual({k: row[k] for k in expected}, expected)
+
+    def collect(self, stream) -> dict:
+        """What the chunks of a stream make together."""
+        out = {"text": "", "reasoning": "", "calls": {}, "finish": None, "usage": None,
+               "roles": []}
+        for c in stream:
+            out["id"], out["model"] = c.id, c.model
+            out["usage"] = c.usage or out["usage"]
+            for choice in c.choices:
+                d = choice.delta
+                out["text"] += d.content or ""
+                out["reasoning"] += getattr(d, "reasoning_content", None) or ""
+                out["finish"] = choice.finish_reason or out["finish"]
+                if d.role:
+                    out["roles"].append(d.role)
+                for t in d.tool_calls or []:
+                    call = out["calls"].setdefault(t.index, {"id": t.id, "arguments": ""})
+                    call["name"] = t.function.name or call.get("name")
+                    call["arguments"] += t.function.arguments or ""
+        self.assertEqual(out["roles"], ["assistant"])
+        return out
+
+    def refused(self, param: str, **fields) -> None:
+        """A 400 that names PARAM, without a call; the month gets it back."""
+        before = self.counted(self.key)
+        with self.assertRaises(openai.BadRequestError) as e:
+            self.chat(**fields)
+        self.assertEqual((e.exception.code, e.exception.param), ("invalid_request", param))
+        self.assertEqual(self.vendor.asked, [])
+        after = self.counted(self.key)
+        self.assertEqual((after[0] - before[0], after[1] - before[1]), (1, 0))
+
+
+def tearDownModule() -> None:  # noqa: N802
+    if hasattr(Case, "shared"):
+        super(Case, Case.shared).tearDownClass()
+
+
+def part(*parts, finish: str | None = None, **usage) -> dict:
+    c = {"content": {"parts": list(parts), "role": "model"}, "index": 0}
+    if finish:
+        c["finishReason"] = finish
+    return {"candidates": [c], "usageMetadata": {"promptTokenCount": 12, **usage},
+            "modelVersion": "gemini-2.5-flash", "responseId": "r-1"}
+
+
+class Gemini(Case):
+    wire = "gemini"
+    auth = "x-goog-api-key"
+    path = "/v1beta"
+    model = "gemini-2.5-flash"
+    prices = "'gemini'"
+
+    def test_chat(self) -> None:
+        self.vendor.says(part({"text": "Hello."}, finish="STOP", candidatesTokenCount=2,
+                              cachedContentTokenCount=4, thoughtsTokenCount=7,
+                              totalTokenCount=21))
+        r = self.chat(temperature=0.5, max_tokens=50)
+        self.assertEqual((r.choices[0].message.content, r.choices[0].finish_reason, r.id),
+                         ("Hello.", "stop", "r-1"))
+        u = r.usage
+        self.assertEqual((u.prompt_tokens, u.completion_tokens, u.total_tokens,
+                          u.prompt_tokens_details.cached_tokens,
+                          u.completion_tokens_details.reasoning_tokens), (12, 9, 21, 4, 7))
+        asked = self.asked()
+        self.assertEqual(asked["path"], "/v1beta/models/gemini-2.5-flash:generateContent")
+        self.assertEqual(asked["headers"]["x-goog-api-key"], KEY)
+        self.assertNotIn("authorization", asked["headers"])
+        self.assertEqual(asked["body"], {
+            "contents": [{"role": "user", "parts": [{"text": "hi"}]}],
+            "generationConfig": {"temperature": 0.5, "maxOutputTokens": 50}})
+        self.check(self.row(), provider=self.provider, status="success", input_tokens=12,
+                   cached_input_tokens=4, output_tokens=9)
+
+    def test_stream(self) -> None:
+        self.vendor.streams([
+            part({"text": "Hel"}, candidatesTokenCount=1),
+            part({"text": "lo."}, candidatesTokenCount=2),
+            part({"functionCall": {"name": "weather", "args": {"at": "Rome"}},
+                  "thoughtSignature": "c2ln"}, finish="STOP", candidatesTokenCount=9)])
+        out = self.collect(self.chat(stream=True, tools=TOOLS,
+                                     stream_options={"include_usage": True}))
+        self.assertEqual((out["text"], out["finish"], out["usage"].completion_tokens),
+                         ("Hello.", "tool_calls", 9))
+        call = out["calls"][0]
+        self.assertEqual((call["name"], json.loads(call["arguments"])),
+                         ("weather", {"at": "Rome"}))
+        self.assertTrue(call["id"].startswith("call_"))
+        self.assertEqual(self.asked()["path"], "/v1beta/models/gemini-2.5-flash:"
+                         "streamGenerateContent?alt=sse")
+        self.check(self.row(), status="success", input_tokens=12, output_tokens=9)
+
+    def test_tools_back(self) -> None:
+        """What the client's library makes of a call goes back as it came."""
+        self.vendor.says(part({"functionCall": {"id": "f1", "name": "weather",
+                                                "args": {"at": "Rome"}},
+                               "thoughtSignature": "c2ln"}, finish="STOP"))
+        m = self.chat(tools=TOOLS).choices[0].message
+        self.assertEqual((m.content, m.tool_calls[0].id), (None, "f1"))
+        self.vendor.reset()
+        self.vendor.says(part({"text": "Sunny."}, finish="STOP"))
+        self.chat(tools=TOOLS, messages=[*HI, m, {
+            "role": "tool", "tool_call_id": "f1", "content": "blue sky"}])
+        self.assertEqual(self.asked()["body"]["contents"][1:], [
+            {"role": "model", "parts": [{"functionCall": {
+                "id": "f1", "name": "weather", "args": {"at": "Rome"}},
+                "thoughtSignature": "c2ln"}]},
+            {"role": "user", "parts": [{"functionResponse": {
+                "id": "f1", "name": "weather", "response": {"output": "blue sky"}}}]}])
+
+    def test_embeddings(self) -> None:
+        """The client asks for base64 unless it is told otherwise."""
+        self.vendor.says({"embeddings": [{"values": [0.5, -2.25]}, {"values": [1, 3e-2]}]})
+        r = self.ai.embeddings.create(model="gemini-embedding-001", input=["a", "b"],
+                                      dimensions=2)
+        self.assertEqual(r.data[0].embedding, [0.5, -2.25])
+        self.assertEqual([round(x, 6) for x in r.data[1].embedding], [1, 0.03])
+        self.assertEqual(self.asked()["path"],
+                         "/v1beta/models/gemini-embedding-001:batchEmbedContents")
+        self.vendor.says({"embeddings": [{"values": [0.5, -2.25]}]})
+        r = self.ai.embeddings.with_raw_response.create(
+            model="gemini-embedding-001", input="a", encoding_format="base64")
+        raw = base64.b64decode(json.loads(r.text)["data"][0]["embedding"])
+        self.assertEqual(struct.unpack("<2f", raw), (0.5, -2.25))
+
+    def test_broken_stream(self) -> None:
+        """One that ends without a reason is an error, not an answer."""
+        self.vendor.streams([part({"text": "Hel"})])
+        with self.assertRaises(openai.APIError):
+            list(self.chat(stream=True))
+        self.assertNotEqual(self.row()["status"], "success")
+
+    def test_errors(self) -> None:
+        self.vendor.says({"error": {"code": 400, "message": "API key not valid.", "status":
+                                    "INVALID_ARGUMENT", "details": [{
+                                        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+                                        "reason": "API_KEY_INVALID"}]}}, 400)
+        with self.assertRaises(openai.APIStatusError) as e:
+            self.chat()
+        self.assertEqual((e.exception.status_code, e.exception.code),
+                         (502, "upstream_credentials_rejected"))
+        self.vendor.says({"error": {"code": 429, "message": "Quota exceeded.", "status":
+                                    "RESOURCE_EXHAUSTED"}}, 429)
+        with self.assertRaises(openai.RateLimitError) as e:
+            self.chat()
+        self.assertEqual(e.exception.code, "upstream_rate_limited")
+
+    def test_refused(self) -> None:
+        self.refused("n", n=2)
+        self.refused("logit_bias", logit_bias={"1": 1})
+        self.refused("messages", messages=[{"role": "user", "content": [{
+            "type": "image_url", "image_url": {"url": "https://x.example/y.png"}}]}])
+
+
+def named(kind: str, **fields) -> dict:
+    return {"type": kind, **fields}
+
+
+class Anthropic(Case):
+    wire = "anthropic"
+    model = "claude-sonnet-4-5"
+    prices = "'anthropic'"
+
+    def test_chat(self) -> None:
+        self.vendor.says({
+            "id": "msg_1", "type": "message", "role": "assistant", "model": "claude-sonnet-4-5",
+            "content": [{"type": "text", "text": "Hello."}], "stop_reason": "end_turn",
+            "stop_sequence": None, "usage": {
+                "input_tokens": 10, "cache_read_input_tokens": 30,
+                "cache_creation_input_tokens": 20, "output_tokens": 9}})
+        r = self.chat(messages=[{"role": "system", "content": "Be brief."}, *HI])
+        self.assertEqual((r.choices[0].message.content, r.choices[0].finish_reason,
+                          r.usage.prompt_tokens, r.usage.prompt_tokens_details.cached_tokens,
+                          r.usage.completion_tokens), ("Hello.", "stop", 60, 30, 9))
+        asked = self.asked()
+        self.assertEqual((asked["path"], asked["headers"]["x-api-key"],
+                          asked["headers"]["anthropic-version"]),
+                         ("/v1/messages", KEY, "2023-06-01"))
+        self.assertEqual(asked["body"], {
+            "model": "claude-sonnet-4-5", "max_tokens": 16384,
+            "system": [{"type": "text", "text": "Be brief."}],
+            "messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]})
+        self.check(self.row(), provider=self.provider, status="success", input_tokens=60,
+                   cached_input_tokens=30, output_tokens=9)
+
+    def test_stream(self) -> None:
+        self.vendor.streams([
+            named("message_start", message={
+                "id": "msg_1", "type": "message", "role": "assistant", "model": "c-1",
+                "content": [], "stop_reason": None,
+                "usage": {"input_tokens": 7, "output_tokens": 1}}),
+            named("content_block_start", index=0, content_block={"type": "thinking",
+                                                                 "thinking": ""}),
+            named("content_block_delta", index=0, delta={"type": "thinking_delta",
+                                                         "thinking": "Hm."}),
+            named("content_block_stop", index=0), named("ping"),
+            named("content_block_start", index=1, content_block={
+                "type": "tool_use", "id": "toolu_1", "name": "weather", "input": {}}),
+            named("content_block_delta", index=1, delta={"type": "input_json_delta",
+                                                         "partial_json": "{\"at\": "}),
+            named("content_block_delta", index=1, delta={"type": "input_json_delta",
+                                                         "partial_json": "\"Rome\"}"}),
+            named("content_block_stop", index=1),
+            named("message_delta", delta={"stop_reason": "tool_use", "stop_sequence": None},
+                  usage={"output_tokens": 12}), named("message_stop")], named=True)
+        out = self.collect(self.chat(stream=True, tools=TOOLS,
+                                     stream_options={"include_usage": True}))
+        self.assertEqual((out["reasoning"], out["finish"], out["usage"].total_tokens,
+                          out["calls"][0]), ("Hm.", "tool_calls", 19, {
+                              "id": "toolu_1", "name": "weather",
+                              "arguments": '{"at": "Rome"}'}))
+        self.check(self.row(), status="success", input_tokens=7, output_tokens=12)
+
+    def test_structured(self) -> None:
+        self.vendor.says({"id": "m", "type": "message", "role": "assistant", "model": "c",
+                          "content": [{"type": "text", "text": "{\"a\": 1}"}],
+                          "stop_reason": "end_turn",
+                          "usage": {"input_tokens": 1, "output_tokens": 1}})
+        schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
+        r = self.chat(response_format={"type": "json_schema", "json_schema": {
+            "name": "x", "strict": True, "schema": schema}})
+        self.assertEqual(json.loads(r.choices[0].message.content), {"a": 1})
+        self.assertEqual(self.asked()["body"]["output_config"],
+                         {"format": {"type": "json_schema", "schema": schema}})
+
+    def test_overloaded(self) -> None:
+        """Before anything was said it is an error of the stream."""
+        self.vendor.streams([named("error", error={"type": "overloaded_error",
+                                                   "message": "Overloaded"})], named=True)
+        with self.assertRaises(openai.APIError) as e:
+            list(self.chat(stream=True))
+        self.assertIn("Overloaded", str(e.exception))
+        self.assertNotEqual(self.row()["status"], "success")
+
+    def test_refused(self) -> None:
+        self.refused("seed", seed=1)
+        self.refused("response_format", response_format={"type": "json_object"})
+
+
+class Azure(Case):
+    wire = "azure"
+    auth = "api-key"
+    path = ""
+    model = "my-gpt"
+    columns = {"api_version": "'2024-10-21'"}
+
+    def test_chat(self) -> None:
+        answer = {"id": "c-1", "object": "chat.completion", "created": 1,
+                  "model": "gpt-4o-mini", "prompt_filter_results": [{
+                      "prompt_index": 0, "content_filter_results": {
+                          "hate": {"filtered": False, "severity": "safe"}}}],
+                  "choices": [{"index": 0, "finish_reason": "stop",
+                               "content_filter_results": {},
+                               "message": {"role": "assistant", "content": "Hello."}}],
+                  "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}}
+        self.vendor.says(answer)
+        r = self.ai.chat.completions.with_raw_response.create(model=self.model, messages=HI)
+        self.assertEqual(json.loads(r.text), answer)
+        asked = self.asked()
+        self.assertEqual((asked["path"], asked["headers"]["api-key"]), (
+            "/openai/deployments/my-gpt/chat/completions?api-version=2024-10-21", KEY))
+        self.check(self.row(), status="success", input_tokens=3, output_tokens=2)
+
+    def test_filtered(self) -> None:
+        self.vendor.says({"error": {
+            "message": "The response was filtered.", "type": None, "param": "prompt",
+            "code": "content_filter", "status": 400, "innererror": {
+                "code": "ResponsibleAIPolicyViolation",
+                "content_filter_result": {"hate": {"filtered": True}}}}}, 400)
+        with self.assertRaises(openai.BadRequestError) as e:
+            self.chat()
+        self.assertEqual(e.exception.code, "content_filter")
+        self.assertEqual(e.exception.body["innererror"]["code"], "ResponsibleAIPolicyViolation")
+
+    def test_stream(self) -> None:
+        def chunk(*choices, **more):
+            return {"id": "c-1", "object": "chat.completion.chunk", "created": 1,
+                    "model": "gpt-4o-mini", "choices": list(choices), **more}
+        self.vendor.streams([
+            chunk(prompt_filter_results=[]),
+            chunk({"index": 0, "delta": {"role": "assistant", "content": "Hello."},
+                   "finish_reason": None}),
+            chunk({"index": 0, "delta": {}, "finish_reason": "stop"}),
+            chunk(usage={"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}),
+            b"data: [DONE]\n\n"])
+        out = self.collect(self.chat(stream=True))
+        self.assertEqual((out["text"], out["finish"], out["usage"]), ("Hello.", "stop", None))
+        self.check(self.row(), status="success", input_tokens=3, output_tokens=2)
+
+    def test_embeddings(self) -> None:
+        self.vendor.says({"object": "list", "model": "e", "data": [
+            {"object": "embedding", "index": 0, "embedding": [0.5]}],
+            "usage": {"prompt_tokens": 1, "total_tokens": 1}})
+        r = self.ai.embeddings.create(model="my-embed", input="x", encoding_format="float")
+        self.assertEqual(r.data[0].embedding, [0.5])
+        self.assertEqual(self.asked()["path"],
+                         "/openai/deployments/my-embed/embeddings?api-version=2024-10-21")
+
+
+if __name__ == "__main__":
+    unittest.main()
