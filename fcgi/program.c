@@ -15,6 +15,7 @@
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
 #include "lib/base/log.h"
+#include "lib/core/retry.h"
 
 void
 wl_program_misuse(const struct wl_program *p)
@@ -68,6 +69,10 @@ wl_program_load(const struct wl_program *p, struct wl_conf *c,
 			wl_conf_free(c);
 			return -1;
 		}
+	if (wl_retry_check(c->fallback_on, e) == -1) {
+		wl_conf_free(c);
+		return -1;
+	}
 	return 0;
 }
 

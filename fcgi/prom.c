@@ -26,6 +26,8 @@
 #include "lib/base/loop.h"
 #include "lib/base/str.h"
 #include "lib/base/wait.h"
+#include "lib/core/health.h"
+#include "lib/core/retry.h"
 #include "lib/store/pg.h"
 #include "lib/store/redis.h"
 
@@ -61,6 +63,16 @@ static_assert(sizeof(gates) / sizeof(gates[0]) == WL_PROM_GATE_MAX,
     "a word for every verdict");
 
 /*
+ * What calls upstream count, in their own structs: changes of breakers and
+ * attempts.  Causes come first.
+ */
+enum {
+	UPSTREAM_PROBES = WL_HEALTH_CAUSE_MAX, UPSTREAM_CLOSED,
+	UPSTREAM_RETRIES, UPSTREAM_RETRIES_REFUSED, UPSTREAM_FALLBACKS,
+	UPSTREAM_FIGURES
+};
+
+/*
  * One process.  Only its owner writes; anybody reads.
  */
 struct slot {
@@ -69,8 +81,9 @@ struct slot {
 	_Atomic uint64_t	gate[WL_PROM_GATE_MAX];
 	_Atomic uint64_t	took[BOUNDS + 1], took_us;
 	_Atomic uint64_t	turns, slow_turns;
+	_Atomic uint64_t	upstream[UPSTREAM_FIGURES];
 	/* figures of the moment */
-	_Atomic uint64_t	running, coroutines, redis_up, pg_up;
+	_Atomic uint64_t	running, coroutines, redis_up, pg_up, set_aside;
 	_Atomic int64_t		at_ms;
 };
 
@@ -89,10 +102,29 @@ static struct {
 	uint8_t		*map;		/* all of the file, or NULL */
 	struct slot	*slot;		/* ours, or NULL */
 	uint64_t	 turns, slow_turns;	/* of the loop, as last added */
+	uint64_t	 upstream[UPSTREAM_FIGURES];	/* likewise */
 } prom = { .fd = -1 };
 
 /* where a process without a place in the file counts */
 static struct slot	alone;
+
+/*
+ * What this process has counted so far.  Returns how much is set aside.
+ */
+static uint64_t
+upstream_figures(uint64_t v[UPSTREAM_FIGURES])
+{
+	struct wl_health_stat st;
+
+	wl_health_stats(&st);
+	memcpy(v, st.opened, sizeof(st.opened));
+	v[UPSTREAM_PROBES] = st.probes;
+	v[UPSTREAM_CLOSED] = st.closed;
+	v[UPSTREAM_RETRIES] = wl_retry_stat.made;
+	v[UPSTREAM_RETRIES_REFUSED] = wl_retry_stat.refused;
+	v[UPSTREAM_FALLBACKS] = wl_retry_stat.fallbacks;
+	return st.open;
+}
 
 /*
  * The file.  Locks are those of open file descriptions: they go with the
@@ -275,6 +307,7 @@ void
 wl_prom_open(const char *dir)
 {
 	prom.turns = prom.slow_turns = 0;
+	upstream_figures(prom.upstream);
 	if ((prom.slot = take_shared(dir)) == NULL) {
 		wl_log(WL_WARN, "prom.alone",
 		    "figures of this process are not shared: %s",
@@ -315,7 +348,15 @@ get(const _Atomic uint64_t *c)
 static void
 observe(struct slot *s)
 {
+	uint64_t now[UPSTREAM_FIGURES];
 	struct wl_loop_stat st;
+	size_t i;
+
+	s->set_aside = upstream_figures(now);
+	for (i = 0; i < UPSTREAM_FIGURES; i++)
+		if (now[i] != prom.upstream[i])
+			add(&s->upstream[i], now[i] - prom.upstream[i]);
+	memcpy(prom.upstream, now, sizeof(now));
 
 	wl_loop_stats(&st);
 	add(&s->turns, st.turns - prom.turns);
@@ -386,6 +427,7 @@ struct sum {
 	uint64_t	gate[WL_PROM_GATE_MAX];
 	uint64_t	took[BOUNDS + 1], took_us;
 	uint64_t	turns, slow_turns, running, coroutines, workers;
+	uint64_t	upstream[UPSTREAM_FIGURES], set_aside;
 	bool		redis_up, pg_up;
 	int64_t		journal_bytes;
 	uint64_t	journal_segments;
@@ -403,6 +445,8 @@ sum_counters(struct sum *t, const struct slot *s)
 		t->gate[i] += get(&s->gate[i]);
 	for (i = 0; i <= BOUNDS; i++)
 		t->took[i] += get(&s->took[i]);
+	for (i = 0; i < UPSTREAM_FIGURES; i++)
+		t->upstream[i] += get(&s->upstream[i]);
 	t->took_us += get(&s->took_us);
 	t->turns += get(&s->turns);
 	t->slow_turns += get(&s->slow_turns);
@@ -416,6 +460,10 @@ sum_moment(struct sum *t, const struct slot *s, int64_t now)
 	t->coroutines += get(&s->coroutines);
 	if (now - s->at_ms > GAUGE_FRESH_MS)
 		return;
+	/* each holds what it has met, or heard of: together they would be
+	   counted several times */
+	if (get(&s->set_aside) > t->set_aside)
+		t->set_aside = get(&s->set_aside);
 	t->redis_up &= get(&s->redis_up) != 0;
 	t->pg_up &= get(&s->pg_up) != 0;
 }
@@ -524,6 +572,35 @@ say_durations(struct wl_buf *b, const struct sum *t)
 }
 
 static void
+say_upstream(struct wl_buf *b, const struct sum *t)
+{
+	int i;
+
+	say(b, "breaker_changes_total", "counter",
+	    "Targets that were set aside, looked at and taken back.");
+	for (i = WL_HC_NONE + 1; i < WL_HEALTH_CAUSE_MAX; i++)
+		wl_buf_printf(b, "watchllm_breaker_changes_total{to=\"open\","
+		    "cause=\"%s\"} %" PRIu64 "\n",
+		    wl_health_word((enum wl_health_cause)i), t->upstream[i]);
+	wl_buf_printf(b, "watchllm_breaker_changes_total{to=\"half_open\","
+	    "cause=\"\"} %" PRIu64 "\n", t->upstream[UPSTREAM_PROBES]);
+	wl_buf_printf(b, "watchllm_breaker_changes_total{to=\"closed\","
+	    "cause=\"\"} %" PRIu64 "\n", t->upstream[UPSTREAM_CLOSED]);
+	say_one(b, "breakers_open", "gauge",
+	    "Most targets that one worker holds for set aside.",
+	    t->set_aside);
+	say_one(b, "retries_total", "counter",
+	    "Attempts at a provider that were made again.",
+	    t->upstream[UPSTREAM_RETRIES]);
+	say_one(b, "retries_refused_total", "counter",
+	    "Attempts that were not made for want of budget.",
+	    t->upstream[UPSTREAM_RETRIES_REFUSED]);
+	say_one(b, "fallbacks_total", "counter",
+	    "Attempts at another key or provider.",
+	    t->upstream[UPSTREAM_FALLBACKS]);
+}
+
+static void
 say_stores(struct wl_buf *b, const struct wl_conf *conf, const struct sum *t)
 {
 	bool lost;
@@ -559,6 +636,7 @@ wl_prom_text(struct wl_buf *b, const struct wl_conf *conf)
 	for (i = 0; i < WL_PROM_GATE_MAX; i++)
 		wl_buf_printf(b, "watchllm_admissions_total{result=\"%s\"} %"
 		    PRIu64 "\n", gates[i], t.gate[i]);
+	say_upstream(b, &t);
 	say_stores(b, conf, &t);
 	say_one(b, "workers", "gauge", "Worker processes of this host.",
 	    t.workers);

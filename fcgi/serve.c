@@ -19,6 +19,7 @@
 #include "lib/core/catalog.h"
 #include "lib/core/error_body.h"
 #include "lib/core/event.h"
+#include "lib/core/health.h"
 #include "lib/core/model.h"
 #include "lib/core/models.h"
 #include "lib/core/redact.h"
@@ -341,13 +342,17 @@ verdict(const struct wl_ctx *ctx, int rc)
 static int
 admit(struct wl_ctx *ctx)
 {
+	struct wl_health_news news;
 	int64_t begin = wl_clock_us();
 	int rc;
 
 	if (ctx->route->limiter != WL_LIMITER_GATEWAY)
 		return 0;
+	/* leaves with the limiter's question */
+	wl_health_listen(&news, ctx->arena, ctx->conf, ctx->auth->project);
 	rc = wl_limit_admit(&ctx->req, ctx->conf, &ctx->auth, &ctx->ad,
 	    &ctx->err);
+	wl_health_listened(&news);
 	ctx->gate_us = wl_clock_us() - begin;
 	wl_prom_gate(verdict(ctx, rc));
 	return rc;

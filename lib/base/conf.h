@@ -65,6 +65,13 @@ struct wl_conf {
 	int64_t	 stream_buffer;		/* per stream, then paused */
 	int64_t	 max_response;		/* an unstreamed answer */
 	bool	 drain_on_disconnect;	/* read on for the usage */
+	int64_t	 upstream_attempts;	/* of one call */
+	int64_t	 upstream_retries;	/* of one target */
+	int64_t	 retry_budget;		/* per cent of the calls */
+	int64_t	 retry_wait_max;	/* before an attempt */
+	char	*fallback_on;		/* see lib/core/retry.h */
+	int64_t	 breaker_failures;	/* 0: off */
+	int64_t	 breaker_open;		/* the first time */
 	char	*upstream_private_hosts;	/* may resolve to private addresses */
 	char	*upstream_ca_file;
 	char	*upstream_proxy;

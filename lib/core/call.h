@@ -98,6 +98,23 @@ const char *wl_usage_source_name(enum wl_usage_source s);
 int64_t wl_tokens_estimate(int64_t len);
 
 /*
+ * One target of a call that was asked, or was not because it is set aside.
+ * Times are microseconds since the request began, and of how long it took.
+ */
+struct wl_tried {
+	char		 provider[33];
+	char		 hint[8];	/* end of the key, or "" */
+	const char	*model;		/* in the arena */
+	const char	*word;		/* what came of it, literal */
+	int		 status;	/* of the answer, 0: none */
+	bool		 asked;
+	bool		 hedge;		/* beside another one */
+	int64_t		 at_us, took_us;
+	int64_t		 cost_nano;	/* not in the answer's cost; or -1 */
+};
+#define WL_TRIED	16
+
+/*
  * What came of it.  Times are microseconds since the request began, -1 when
  * not reached.  OUTCOME tells what the call costs the counters: a stream that
  * broke after its first data event is WL_O_ANSWERED with ERR set.
@@ -124,6 +141,8 @@ struct wl_result {
 	int64_t		 chunks;		/* data events of a stream */
 	int64_t		 output_bytes;		/* of generated text */
 	int		 attempts;		/* calls made upstream */
+	struct wl_tried	 tried[WL_TRIED];	/* the first of them */
+	int		 ntried;
 	struct wl_buf	 text;			/* of the first choice */
 	struct wl_buf	 tools;			/* its tool calls, JSON objects
 						   with commas between */

@@ -313,13 +313,13 @@ copy_key(struct wl_arena *a, const struct wl_db_provider_key *from,
 	to->provider = wl_arena_strdup(a, from->provider);
 	to->key_id = wl_arena_strdup(a, from->key_id);
 	to->host = wl_arena_strdup(a, from->host);
-	to->hint = "";
+	to->hint = wl_arena_strdup(a, from->hint);
 	to->nonce = (const uint8_t *)wl_arena_dup(a, from->nonce,
 	    WL_SECRET_NONCE);
 	to->sealed = (const uint8_t *)wl_arena_dup(a, from->sealed,
 	    from->sealed_len);
 	return to->provider == NULL || to->key_id == NULL ||
-	    to->host == NULL || to->nonce == NULL || to->sealed == NULL ? -1 :
+	    to->host == NULL || to->hint == NULL || to->nonce == NULL || to->sealed == NULL ? -1 :
 	    0;
 }
 

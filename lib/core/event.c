@@ -549,6 +549,39 @@ put_route(struct record *rec, const struct wl_ask *ask,
 	wl_jw_end(&rec->w, '}');
 }
 
+/*
+ * Which targets were asked, and which were not for they are set aside; only
+ * when that says more than the event does itself.
+ */
+static void
+put_tries(struct record *rec, const struct wl_result *res)
+{
+	const struct wl_tried *e;
+	int i;
+
+	if (res->ntried == 0 || (res->ntried == 1 && res->err.code == WL_OK))
+		return;
+	wl_jw_arr(&rec->w, "tries");
+	for (i = 0; i < res->ntried; i++) {
+		e = &res->tried[i];
+		wl_jw_obj(&rec->w, NULL);
+		wl_jw_str(&rec->w, "provider", e->provider);
+		put_word(rec, "model", e->model);
+		put_word(rec, "key", e->hint);
+		wl_jw_str(&rec->w, "result", e->word);
+		wl_jw_bool(&rec->w, "asked", e->asked);
+		if (e->status != 0)
+			wl_jw_int(&rec->w, "status", e->status);
+		if (e->hedge)
+			wl_jw_bool(&rec->w, "hedge", true);
+		wl_jw_int(&rec->w, "at_ms", e->at_us / 1000);
+		wl_jw_int(&rec->w, "ms", e->took_us / 1000);
+		put_count(rec, "cost_nano", e->cost_nano);
+		wl_jw_end(&rec->w, '}');
+	}
+	wl_jw_end(&rec->w, ']');
+}
+
 static void
 put_attributes(struct record *rec, const struct wl_ask *ask,
     const struct wl_result *res)
@@ -564,6 +597,10 @@ put_attributes(struct record *rec, const struct wl_ask *ask,
 		wl_jw_int(&rec->w, "upstream_status", res->upstream_http);
 	put_word(rec, "upstream_code", res->upstream_code);
 	put_route(rec, ask, res);
+	if (res->ntried > 0)
+		put_word(rec, "provider_key",
+		    res->tried[res->ntried - 1].hint);
+	put_tries(rec, res);
 	wl_jw_end(&rec->w, '}');
 }
 

@@ -26,6 +26,7 @@ libwatchllm_a_SOURCES += \
 	lib/core/face_messages_request.c \
 	lib/core/face_messages_stream.c \
 	lib/core/fields.c lib/core/fields.h \
+	lib/core/health.c lib/core/health.h \
 	lib/core/key.c lib/core/key.h \
 	lib/core/latency.c lib/core/latency.h \
 	lib/core/limit.c lib/core/limit.h \
@@ -56,6 +57,7 @@ libwatchllm_a_SOURCES += \
 	lib/core/redact_key.c \
 	lib/core/redact_number.c \
 	lib/core/redact_rules.c lib/core/redact_rules.h \
+	lib/core/retry.c lib/core/retry.h \
 	lib/core/rollup.c lib/core/rollup.h \
 	lib/core/route.c lib/core/route.h \
 	lib/core/route_admin.c lib/core/route_admin.h \
@@ -64,6 +66,7 @@ libwatchllm_a_SOURCES += \
 	lib/core/stream.c lib/core/stream.h \
 	lib/core/upstream.c lib/core/upstream.h lib/core/upstream_priv.h \
 	lib/core/upstream_attempt.c \
+	lib/core/upstream_course.c \
 	lib/core/upstream_figures.c \
 	lib/core/upstream_stream.c \
 	lib/core/usage.c lib/core/usage.h \

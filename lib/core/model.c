@@ -97,7 +97,7 @@ open_key(struct wl_search *s, const struct wl_db_provider_key *k,
 
 static void
 add(struct wl_search *s, const struct wl_db_provider *p, const char *model,
-    const char *key, const struct place *at)
+    const char *key, const char *hint, const struct place *at)
 {
 	struct wl_target *t;
 
@@ -116,13 +116,15 @@ add(struct wl_search *s, const struct wl_db_provider *p, const char *model,
 	t->key = key;
 	t->stream_options = p->stream_options;
 	t->own_key = key == s->own_key;
+	t->project = s->auth->project;
+	t->hint = wl_arena_strdup(s->a, hint);
 	t->trust = p->allow_private && wl_guard_listed(
 	    s->conf->upstream_private_hosts, at->host, at->port) ?
 	    WL_TRUST_PRIVATE : WL_TRUST_PUBLIC;
 	if ((p->api_version == NULL) != (t->api_version == NULL))
 		return;
 	if (t->wire != NULL && t->provider != NULL && t->base_url != NULL &&
-	    t->auth != NULL)
+	    t->auth != NULL && t->hint != NULL)
 		s->n++;
 }
 
@@ -144,15 +146,15 @@ add_provider(struct wl_search *s, const struct wl_db_provider *p,
 	}
 	if (s->own_key != NULL) {
 		if (s->n == 0)
-			add(s, p, model, s->own_key, &at);
+			add(s, p, model, s->own_key, "", &at);
 		return;
 	}
 	for (i = 0; i < s->nkeys; i++)
 		if (strcmp(s->keys[i].provider, p->id) == 0 &&
 		    (key = open_key(s, &s->keys[i], &at)) != NULL)
-			add(s, p, model, key, &at);
+			add(s, p, model, key, s->keys[i].hint, &at);
 	if (s->n == before && !p->key_required)
-		add(s, p, model, "", &at);
+		add(s, p, model, "", "", &at);
 }
 
 static bool

@@ -37,6 +37,8 @@ struct wl_target {
 	bool				 stream_options; /* include_usage */
 	bool				 own_key;	/* X-Provider-Key */
 	const char			*variant;	/* of its rule; "", NULL: none */
+	const char			*project;
+	const char			*hint;	/* end of the key, or "" */
 };
 #define WL_TARGETS	8
 

@@ -250,12 +250,8 @@ wl_provider_error_read(struct wl_arena *a, const struct wl_target *t,
 	wl_buf_free(&b);
 }
 
-/*
- * Seconds of a Retry-After header: a number or a date in one of the three
- * forms of RFC 9110, 5.6.7; 0: neither.
- */
-static int
-retry_after(const char *v)
+int
+wl_provider_error_retry_after(const char *v)
 {
 	static const char *const forms[] = {
 		"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT",
@@ -321,7 +317,7 @@ wl_provider_error_map(struct wl_result *res, const struct wl_target *t,
 		if (said[0] != '\0')
 			(void)wl_strlcpy(res->err.msg, said,
 			    sizeof(res->err.msg));
-		res->err.retry_after = retry_after(retry);
+		res->err.retry_after = wl_provider_error_retry_after(retry);
 	} else if (status >= 400) {
 		wl_err_set(&res->err, WL_E_UPSTREAM,
 		    "The provider answered %d%s%s", status,

@@ -34,6 +34,12 @@ void wl_provider_error_read(struct wl_arena *a, const struct wl_target *t,
     struct wl_result *res);
 
 /*
+ * Seconds of a Retry-After header: a number or a date in one of the three
+ * forms of RFC 9110, 5.6.7; 0: neither, or V is NULL.
+ */
+int wl_provider_error_retry_after(const char *v);
+
+/*
  * Set RES->err to what STATUS of T, no success, is for the client; what
  * wl_provider_error_read() found is in its msg, and is kept where it may be
  * told.  RETRY is the header Retry-After, or NULL.  Returns whether another

@@ -13,79 +13,6 @@
 #include "lib/core/error_event.h"
 
 /*
- * What an error says, kept while other targets are tried.
- */
-struct failure {
-	struct wl_err	err;
-	struct wl_str	refusal;
-	int		upstream_http;
-	char		upstream_code[65];
-};
-
-static void
-save(const struct wl_result *res, struct failure *f)
-{
-	f->err = res->err;
-	f->refusal = res->refusal;
-	f->upstream_http = res->upstream_http;
-	memcpy(f->upstream_code, res->upstream_code,
-	    sizeof(f->upstream_code));
-}
-
-/*
- * Forget what a failed attempt left.
- */
-static void
-start_over(struct wl_result *res)
-{
-	memset(&res->err, 0, sizeof(res->err));
-	res->refusal = res->raw = (struct wl_str){ NULL, 0 };
-	res->upstream_http = 0;
-	res->upstream_code[0] = res->model_used[0] = '\0';
-	res->response_id[0] = res->finish_reason[0] = '\0';
-	res->usage = (struct wl_usage){ -1, -1, -1, -1, -1, WL_U_NONE };
-	res->first_byte_us = -1;
-	res->output_bytes = res->chunks = 0;
-	wl_buf_reset(&res->text);
-	wl_buf_reset(&res->tools);
-	res->tool = res->sequence = -1;
-	res->truncated = false;
-}
-
-static enum wl_upend
-try_targets(struct wl_uprun *r, const struct wl_target *t, int n)
-{
-	struct failure kept = { .err.code = WL_OK };
-	struct wl_result *res = r->res;
-	enum wl_upend end = WL_UP_FAILED;
-	int i;
-
-	for (i = 0; i < n; i++) {
-		r->t = &t[i];
-		r->last = i + 1 == n;
-		if (i > 0)
-			start_over(res);
-		end = wl_upstream_attempt(r);
-		if (end != WL_UP_NEXT)
-			return end;
-		if (r->sink->data_sent || r->gone || wl_mono() >= r->deadline)
-			break;
-		/* a key that was refused says less than any other failure */
-		if (res->err.code != WL_E_UPSTREAM_CREDENTIALS || i == 0)
-			save(res, &kept);
-	}
-	if (res->err.code == WL_E_UPSTREAM_CREDENTIALS &&
-	    kept.err.code != WL_OK) {
-		res->err = kept.err;
-		res->refusal = kept.refusal;
-		res->upstream_http = kept.upstream_http;
-		memcpy(res->upstream_code, kept.upstream_code,
-		    sizeof(res->upstream_code));
-	}
-	return r->gone ? WL_UP_GONE : WL_UP_FAILED;
-}
-
-/*
  * A stream that has begun ends with an error event.
  */
 static void
@@ -177,7 +104,7 @@ wl_upstream_run(struct wl_arena *a, const struct wl_conf *conf,
 		r.base_us = 0;
 	r.quiet_since = wl_mono_fresh();
 	r.deadline = r.quiet_since + conf->total_timeout;
-	switch (try_targets(&r, t, n)) {
+	switch (wl_upstream_course(&r, t, n)) {
 	case WL_UP_DONE:
 		done(&r);
 		break;

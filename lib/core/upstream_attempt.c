@@ -13,6 +13,7 @@
 #include "lib/base/co.h"
 #include "lib/base/conf.h"
 #include "lib/base/loop.h"
+#include "lib/base/num.h"
 #include "lib/base/wait.h"
 #include "lib/core/latency.h"
 #include "lib/core/price.h"
@@ -56,6 +57,32 @@ beat(struct wl_uprun *r, bool between)
 		return true;
 	r->sink->begun = true;
 	return r->sink->heartbeat(r->sink) == 0;
+}
+
+int
+wl_upstream_pause(struct wl_uprun *r, int64_t until, enum wl_upend *end)
+{
+	int64_t when;
+	int fd, bits;
+
+	while (wl_mono_fresh() < until) {
+		when = next_beat(r);
+		fd = r->gone ? -1 : r->sink->fd;
+		bits = wl_wait(fd, fd == -1 ? 0 : EPOLLRDHUP,
+		    when < until ? when : until);
+		/* nobody is left who wants another attempt */
+		if (bits != 0) {
+			r->gone = true;
+			break;
+		}
+		if (when < until && wl_mono_fresh() >= when &&
+		    !beat(r, true)) {
+			r->gone = true;
+			break;
+		}
+	}
+	*end = WL_UP_GONE;
+	return r->gone ? -1 : 0;
 }
 
 static int
@@ -155,13 +182,33 @@ read_body(struct wl_uprun *r, size_t max, bool cut, struct wl_str *out,
 	return 0;
 }
 
+/*
+ * How long the provider wants to be left alone, ms: a number of seconds, a
+ * date, or OpenAI's header in milliseconds.
+ */
+static int64_t
+retry_ms(const struct wl_uprun *r)
+{
+	const char *ms = wl_xfer_header(r->x, "retry-after-ms");
+	int64_t n;
+
+	if (ms != NULL && wl_num_parse(ms, strcspn(ms, "."), 0, INT64_MAX,
+	    &n) == 0 && n < (int64_t)7 * 24 * 3600 * 1000)
+		return n;
+	return (int64_t)wl_provider_error_retry_after(
+	    wl_xfer_header(r->x, "retry-after")) * 1000;
+}
+
 static enum wl_upend
 error_answer(struct wl_uprun *r, int status)
 {
+	const char *should = wl_xfer_header(r->x, "x-should-retry");
 	struct wl_err none = { .code = WL_OK };
 	struct wl_str body;
 	enum wl_upend end;
 
+	r->retry_ms = retry_ms(r);
+	r->no_again = should != NULL && strcasecmp(should, "false") == 0;
 	/* its words are welcome, its status is enough */
 	if (read_body(r, ERROR_BODY, true, &body, &end) == -1) {
 		if (end == WL_UP_GONE)
@@ -170,8 +217,9 @@ error_answer(struct wl_uprun *r, int status)
 	}
 	r->res->err = none;
 	r->t->wire->error(r->a, r->t, status, body, r->res);
-	return wl_provider_error_map(r->res, r->t, status,
-	    wl_xfer_header(r->x, "retry-after")) ? WL_UP_NEXT : WL_UP_FAILED;
+	(void)wl_provider_error_map(r->res, r->t, status,
+	    wl_xfer_header(r->x, "retry-after"));
+	return status >= 400 ? WL_UP_NEXT : WL_UP_FAILED;
 }
 
 static enum wl_upend
@@ -281,6 +329,7 @@ answer(struct wl_uprun *r, const struct wl_upcall *u)
 		return end;
 	if ((res->upstream_http = wl_xfer_status(r->x)) == 0)
 		return wl_upstream_broken(r);
+	r->answered = true;
 	res->first_byte_us = wl_upstream_age(r);
 	if (res->upstream_http < 200 || res->upstream_http > 299)
 		return error_answer(r, res->upstream_http);
@@ -306,8 +355,9 @@ note_latency(const struct wl_uprun *r, enum wl_upend end, int64_t begin_us)
 	if (end == WL_UP_DONE && res->first_byte_us >= 0)
 		wl_latency_note(r->t->provider, r->t->model,
 		    res->first_byte_us - begin_us);
-	else if (end == WL_UP_NEXT &&
-	    res->err.code != WL_E_UPSTREAM_CREDENTIALS)
+	else if (end == WL_UP_NEXT && (res->upstream_http < 400 ||
+	    res->upstream_http >= 500 || res->upstream_http == 408 ||
+	    res->upstream_http == 429))
 		wl_latency_failed(r->t->provider, r->t->model);
 }
 
@@ -326,7 +376,8 @@ wl_upstream_attempt(struct wl_uprun *r)
 	(void)wl_strlcpy(res->variant, r->t->variant == NULL ? "" :
 	    r->t->variant, sizeof(res->variant));
 	wl_price_warm(res->provider, res->model);
-	r->half_sent = false;
+	r->half_sent = r->no_again = r->answered = false;
+	r->retry_ms = 0;
 	begin_us = wl_upstream_age(r);
 	if ((end = start(r, &u)) == WL_UP_DONE)
 		end = answer(r, &u);

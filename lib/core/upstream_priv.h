@@ -1,6 +1,6 @@
 /*
- * What the parts of the call upstream share: upstream.c chooses and ends,
- * upstream_attempt.c makes one attempt, upstream_stream.c passes a stream on,
+ * What the parts of the call upstream share: upstream_course.c chooses who is
+ * asked, upstream.c ends it, upstream_attempt.c makes one attempt, upstream_stream.c passes a stream on,
  * upstream_figures.c says what it took.  Nobody else includes it.
  */
 #ifndef WL_CORE_UPSTREAM_PRIV_H
@@ -32,7 +32,6 @@ struct wl_uprun {
 	struct wl_sink		*sink;
 	struct wl_result	*res;
 	const struct wl_target	*t;	/* of this attempt */
-	bool			 last;	/* no target is left */
 	struct wl_xfer		*x;
 	struct wl_str		 type;	/* of an unstreamed answer */
 	int64_t			 base_us;	/* request's age at the start */
@@ -41,6 +40,9 @@ struct wl_uprun {
 	int64_t			 quiet_since;	/* ms */
 	bool			 gone;		/* client; we read on */
 	bool			 half_sent;	/* of an event */
+	bool			 answered;	/* the attempt got a status */
+	bool			 no_again;	/* x-should-retry: false */
+	int64_t			 retry_ms;	/* asked for, 0: not */
 };
 
 /*
@@ -73,6 +75,12 @@ int wl_upstream_await(struct wl_uprun *r, int want, bool between,
     enum wl_upend *end);
 
 /*
+ * Wait until UNTIL (monotonic ms) before another attempt, with the client
+ * watched and kept awake.  0, or -1: the call ends as *END says.
+ */
+int wl_upstream_pause(struct wl_uprun *r, int64_t until, enum wl_upend *end);
+
+/*
  * The transfer broke, or ended too early.
  */
 enum wl_upend wl_upstream_broken(struct wl_uprun *r);
@@ -81,6 +89,13 @@ enum wl_upend wl_upstream_broken(struct wl_uprun *r);
  * From the first byte of a stream to its last event.
  */
 enum wl_upend wl_upstream_stream(struct wl_uprun *r, bool hide_usage);
+
+/*
+ * The targets T in the order and at the times that the policy allows, until
+ * one has answered.
+ */
+enum wl_upend wl_upstream_course(struct wl_uprun *r,
+    const struct wl_target *t, int n);
 
 /*
  * One call to R's target, from its request to the end of its answer.

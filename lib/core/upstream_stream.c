@@ -120,7 +120,7 @@ stream_failed(struct wl_uprun *r)
 	if (said->p == NULL)
 		said->len = 0;
 	/* nothing of it was passed on, so another may answer */
-	return r->sink->data_sent || r->last ? WL_UP_FAILED : WL_UP_NEXT;
+	return r->sink->data_sent ? WL_UP_FAILED : WL_UP_NEXT;
 }
 
 /*

@@ -1,4 +1,5 @@
 libwatchllm_a_SOURCES += \
+	lib/store/breaker.c lib/store/breaker.h \
 	lib/store/counter.c \
 	lib/store/counter.h \
 	lib/store/counter_fixup.c \

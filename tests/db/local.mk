@@ -3,6 +3,7 @@
 if HAVE_CUNIT
 libwltest_a_SOURCES += tests/db/stores.c tests/db/stores.h
 DB_TESTS = \
+	tests/db/test_breaker \
 	tests/db/test_counter \
 	tests/db/test_db_price \
 	tests/db/test_drain \
@@ -21,6 +22,7 @@ tests_db_test_drain_bad_SOURCES = tests/db/test_drain_bad.c \
 	tests/db/spool.c tests/db/spool.h
 endif
 EXTRA_DIST += tests/lib/with_stores.sh \
+	tests/db/test_breaker.sh \
 	tests/db/test_counter.sh \
 	tests/db/test_db_price.sh \
 	tests/db/test_drain.sh \
@@ -31,6 +33,7 @@ EXTRA_DIST += tests/lib/with_stores.sh \
 	tests/db/test_rollup.sh \
 	tests/db/test_route.sh \
 	tests/db/test_stmts.sh
+tests/db/test_breaker.log: tests/db/test_breaker$(EXEEXT)
 tests/db/test_counter.log: tests/db/test_counter$(EXEEXT)
 tests/db/test_db_price.log: tests/db/test_db_price$(EXEEXT)
 tests/db/test_drain.log: tests/db/test_drain$(EXEEXT)

@@ -34,6 +34,7 @@ EXTRA_DIST += \
 	tests/e2e/test_messages.py \
 	tests/e2e/test_messages_face.py \
 	tests/e2e/test_responses.py \
+	tests/e2e/test_retries.py \
 	tests/e2e/test_rollup.py \
 	tests/e2e/test_routing.py \
 	tests/e2e/test_start.py \

@@ -367,32 +367,6 @@ class Commits(Case):
         self.assertEqual(self.row(r)["status"], "timeout")
 
 
-class Retries(Case):
-    """The project's second key is tried on 401, 402, 403 and 429."""
-
-    @classmethod
-    def places(cls):
-        n = cls.gate.web.port
-        cls.keyed = cls.gate.stores.provider(
-            f"keyed{n}", cls.gate.fake.base, auth="'bearer'", key_required="true",
-            price_provider="NULL")
-
-    def test_next_key(self):
-        for i, key in enumerate(("sk-first-0001", "sk-second-0002"), 1):
-            self.gate.cli("provider-key", "set", self.project, self.keyed, "--priority", str(i),
-                          stdin=key + "\n")
-        for status in (401, 402, 403, 429):
-            with self.subTest(status=status):
-                self.gate.fake.reset()
-                self.gate.fake.defaults(for_key="sk-first-0001", status=status)
-                r = self.gate.chat(self.key, model=f"{self.keyed}/m")
-                self.assertEqual(r.status, 200, r)
-                self.assertEqual([x["key"] for x in self.gate.fake.ledger()], ["0001", "0002"])
-        rows = self.gate.recorded(self.project, 4)
-        self.assertEqual({(x["status"], x["attempts"]) for x in rows}, {("success", 2)})
-        self.assertEqual(self.counted(self.key)[1], 4)
-
-
 del Case
 
 if __name__ == "__main__":

@@ -148,6 +148,20 @@ fake_reply_scripted(struct fake_fail *f, int status)
 	    "sandbox. Error %d comes from its script.", status);
 }
 
+/*
+ * In OpenAI's words.
+ */
+static void
+too_long(struct fake_fail *f)
+{
+	f->type = "invalid_request_error";
+	f->param = "messages";
+	f->code = "context_length_exceeded";
+	(void)snprintf(f->message, sizeof(f->message), "This model's maximum "
+	    "context length is 8192 tokens. However, your messages resulted in "
+	    "9000 tokens. Please reduce the length of the messages.");
+}
+
 void
 fake_reply_error(struct fake_call *call, const struct fake_fail *f)
 {
@@ -368,6 +382,8 @@ fake_reply_run(struct fake_call *call)
 	    fault == FAKE_FAULT_ERROR_IN_STREAM) {
 		fake_reply_scripted(&f, call->s.status ? (int)call->s.status :
 		    500);
+		if (call->s.error == FAKE_ERROR_CONTEXT_LENGTH)
+			too_long(&f);
 		if (call->s.status == 0)
 			f.status = 200;
 		fake_reply_error(call, &f);

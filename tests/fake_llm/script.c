@@ -19,6 +19,8 @@ struct names {
 
 static const struct names eols[] = {{"lf", ""}, {"crlf", ""}, {"cr", ""}};
 
+static const struct names errors[] = {{"auto", ""}, {"context_length", ""}};
+
 static const struct names finishes[] = {{"auto", ""}, {"content_filter", ""},
     {"length", ""}, {"stop", ""}, {"tool_calls", ""}};
 
@@ -59,6 +61,7 @@ static const struct names faults[] = {
 };
 
 static_assert(sizeof(eols) / sizeof(eols[0]) == FAKE_EOL_MAX, "eols");
+static_assert(sizeof(errors) / sizeof(errors[0]) == FAKE_ERROR_MAX, "errors");
 static_assert(sizeof(finishes) / sizeof(finishes[0]) == FAKE_FINISH_MAX,
     "finishes");
 static_assert(sizeof(usages) / sizeof(usages[0]) == FAKE_USAGE_MAX, "usages");
@@ -95,6 +98,8 @@ static const struct directive {
 	"number",
 	"reported `completion_tokens`; -1: as counted"},
     {"eol", K_ENUM, AT(eol), 0, 0, NAMES(eols), "lf", "lf, crlf, cr", "line ends of the stream"},
+    {"error", K_ENUM, AT(error), 0, 0, NAMES(errors), "auto", "auto, context_length",
+	"what `status` says: its usual words, or that the prompt is too long"},
     {"fault", K_ENUM, AT(fault), 0, 0, NAMES(faults), "none", "see below", "what goes wrong"},
     {"finish", K_ENUM, AT(finish), 0, 0, NAMES(finishes), "auto",
 	"auto, content_filter, length, stop, tool_calls",

@@ -52,6 +52,12 @@ enum fake_usage {
 
 enum fake_eol { FAKE_EOL_LF, FAKE_EOL_CRLF, FAKE_EOL_CR, FAKE_EOL_MAX };
 
+enum fake_error {
+	FAKE_ERROR_AUTO,	/* as the status is */
+	FAKE_ERROR_CONTEXT_LENGTH,
+	FAKE_ERROR_MAX
+};
+
 enum fake_finish {
 	FAKE_FINISH_AUTO,
 	FAKE_FINISH_CONTENT_FILTER,
@@ -94,6 +100,7 @@ struct fake_script {
 	int64_t	usage;		/* enum fake_usage */
 	int64_t	eol;		/* enum fake_eol */
 	int64_t	finish;		/* enum fake_finish */
+	int64_t	error;		/* enum fake_error */
 	int64_t	fault;		/* enum fake_fault */
 	char	id[64];
 };

@@ -8,6 +8,7 @@ UNIT_TESTS += \
 	tests/unit/test_face_messages \
 	tests/unit/test_fields \
 	tests/unit/test_latency \
+	tests/unit/test_health \
 	tests/unit/test_memo \
 	tests/unit/test_model \
 	tests/unit/test_price \
@@ -23,6 +24,7 @@ UNIT_TESTS += \
 	tests/unit/test_redact \
 	tests/unit/test_redact_rules \
 	tests/unit/test_route \
+	tests/unit/test_retry \
 	tests/unit/test_stream \
 	tests/unit/test_upstream \
 	tests/unit/test_vault \

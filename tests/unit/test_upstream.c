@@ -22,8 +22,10 @@
 #include "lib/base/log.h"
 #include "lib/base/loop.h"
 #include "lib/base/wait.h"
+#include "lib/core/health.h"
 #include "lib/core/price.h"
 #include "lib/core/provider.h"
+#include "lib/core/retry.h"
 #include "lib/http/client.h"
 #include "lib/http/names.h"
 #include "lib/http/req.h"
@@ -47,6 +49,8 @@
 #define SSE	"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 
 static char		 empty[] = "";
+static char		 fallback[] = "401 402 403 408 429 5xx connection "
+	    "timeout context_length";
 static struct wl_conf	 conf;
 static struct wl_err	 e;
 static struct wl_arena	*arena;
@@ -150,6 +154,12 @@ static const struct {
 	{ "429oldest", "HTTP/1.1 429 Slow\r\nRetry-After: Sun Nov  6 "
 	    "08:49:37 2044\r\nConnection: close\r\n\r\n" },
 	{ "429float", "HTTP/1.1 429 Slow\r\nRetry-After: 1.5\r\n"
+	    "Connection: close\r\n\r\n" },
+	{ "429ms", "HTTP/1.1 429 Slow\r\nretry-after-ms: 60.5\r\nRetry-After: 9"
+	    "\r\nConnection: close\r\n\r\n" },
+	{ "429third", "HTTP/1.1 429 Slow\r\nretry-after-ms: 300\r\n"
+	    "Connection: close\r\n\r\n" },
+	{ "500never", "HTTP/1.1 500 Oh\r\nx-should-retry: false\r\n"
 	    "Connection: close\r\n\r\n" },
 	{ "407", "HTTP/1.1 407 Proxy\r\nConnection: close\r\n\r\n" },
 	{ "499", "HTTP/1.1 499 Gone\r\nConnection: close\r\n\r\n" },
@@ -280,9 +290,15 @@ serve_huge_line(int fd)
 static bool
 serve(int fd, const char *name)
 {
-	char head[128];
+	char head[128], first[64];
 	size_t i;
 
+	/* "FIRST,THEN": so the first time, and so afterwards */
+	if (strchr(name, ',') != NULL) {
+		snprintf(first, sizeof(first), "%.*s",
+		    (int)strcspn(name, ","), name);
+		name = requests == 1 ? first : strchr(name, ',') + 1;
+	}
 	for (i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
 		if (strcmp(name, plain[i].name) == 0) {
 			net_puts(fd, plain[i].bytes);
@@ -499,6 +515,8 @@ with_server(void *arg)
 	wl_client_close();
 	wl_names_close();
 	wl_price_flush();
+	wl_health_flush();
+	wl_retry_flush();
 	wl_co_cancel(s);
 	return 0;
 }
@@ -512,12 +530,15 @@ fresh(void)
 		.first_byte_timeout = 5000, .between_bytes_timeout = 5000,
 		.total_timeout = 20000, .stream_commit_after = 10000,
 		.heartbeat = 10000, .stream_buffer = 65536,
-		.max_response = 1 << 20
+		.max_response = 1 << 20, .upstream_attempts = 6,
+		.fallback_on = fallback
 	};
 	wl_buf_free(&sent);
 	begun_status = heartbeats = trailers = ends = datas = 0;
 	streamed = refuse = slow = peer_closed = false;
 	requests = connections = nt = 0;
+	wl_health_flush();
+	wl_retry_flush();
 	sink = (struct wl_sink){ sink_begin, sink_data, sink_heartbeat,
 	    sink_trailer, sink_end, false, false, -1 };
 }
@@ -559,7 +580,8 @@ target(const char *provider, const char *script)
 		.wire = &wl_provider_openai, .provider = provider,
 		.base_url = url, .auth = "bearer", .model = "gpt-m",
 		.key = "the-provider-key-1", .trust = WL_TRUST_PRIVATE,
-		.stream_options = true, .variant = nt == 0 ? "first" : NULL
+		.stream_options = true, .variant = nt == 0 ? "first" : NULL,
+		.project = "p", .hint = "ey-1"
 	};
 }
 
@@ -818,7 +840,7 @@ TEST(next_target)
 {
 	static const char *const next[] = { "401", "402", "403", "408", "429",
 	    "500", "503", "reset", NULL };
-	static const char *const stop[] = { "400", "404", "422", "200html",
+	static const char *const stop[] = { "404", "422", "200html",
 	    "nonsense" };
 	size_t i;
 
@@ -894,6 +916,272 @@ TEST(next_stream)
 	target("second", "sse");
 	CU_ASSERT_EQUAL(call(true), -1);
 	CU_ASSERT_EQUAL(res->attempts, 1);
+}
+
+/* ---- the same target again ---- */
+
+static const char *
+word(int i)
+{
+	return i < res->ntried ? res->tried[i].word : "";
+}
+
+TEST(again)
+{
+	static const char *const yes[] = { "408,ok", "429ms,ok", "500,ok" };
+	/* 503 wants to be left alone for longer than may be waited */
+	static const char *const no[] = { "400,ok", "503,ok", "404,ok", "422,ok",
+	    "401,ok", "402,ok", "403,ok", "500never,ok", "200html,ok" };
+	int64_t start;
+	size_t i;
+
+	for (i = 0; i < sizeof(yes) / sizeof(yes[0]); i++) {
+		fresh();
+		conf.upstream_retries = 1;
+		conf.retry_wait_max = 200;
+		target("openai", yes[i]);
+		start = wl_mono_fresh();
+		CU_ASSERT_EQUAL(call(false), 0);
+		CU_ASSERT_EQUAL(res->attempts, 2);
+		CU_ASSERT_EQUAL(requests, 2);
+		CU_ASSERT(got(BODY));
+		CU_ASSERT_EQUAL(res->ntried, 2);
+		CU_ASSERT_STRING_EQUAL(word(1), "ok");
+		CU_ASSERT_STRING_EQUAL(res->tried[0].hint, "ey-1");
+		CU_ASSERT(res->tried[1].at_us >= res->tried[0].at_us +
+		    res->tried[0].took_us);
+		if (strcmp(yes[i], "429ms,ok") == 0)
+			CU_ASSERT(wl_mono_fresh() - start >= 60);
+	}
+	for (i = 0; i < sizeof(no) / sizeof(no[0]); i++) {
+		fresh();
+		conf.upstream_retries = 5;
+		target("openai", no[i]);
+		CU_ASSERT_EQUAL(call(false), -1);
+		CU_ASSERT_EQUAL(res->attempts, 1);
+	}
+	/* a stream too, before its first event; not after it */
+	fresh();
+	conf.upstream_retries = 1;
+	target("openai", "sseempty,sse");
+	CU_ASSERT_EQUAL(call(true), 0);
+	CU_ASSERT_EQUAL(res->attempts, 2);
+	CU_ASSERT(got(E(CHUNK("Hel")) E(CHUNK("lo")) E("[DONE]")));
+	fresh();
+	conf.upstream_retries = 1;
+	target("openai", "ssenodone,sse");
+	CU_ASSERT_EQUAL(call(true), -1);
+	CU_ASSERT_EQUAL(res->attempts, 1);
+	/* not longer than allowed, and not beyond the deadline */
+	fresh();
+	conf.upstream_retries = 1;
+	conf.retry_wait_max = 5000;
+	target("openai", "429,ok");
+	start = wl_mono_fresh();
+	CU_ASSERT_EQUAL(call(false), -1);
+	CU_ASSERT_EQUAL(res->err.retry_after, 7);
+	CU_ASSERT(wl_mono_fresh() - start < 2000);
+	fresh();
+	conf.upstream_retries = 1;
+	conf.retry_wait_max = 60000;
+	conf.total_timeout = 3000;
+	target("openai", "429,ok");
+	CU_ASSERT_EQUAL(call(false), -1);
+	CU_ASSERT_EQUAL(res->err.code, WL_E_UPSTREAM_RATE);
+	CU_ASSERT(wl_mono_fresh() - start < 4000);
+}
+
+/*
+ * All that is tried, all together.
+ */
+TEST(bounds)
+{
+	int i, made = 0;
+
+	/* the others come first, and there is an end */
+	fresh();
+	conf.upstream_retries = 10;
+	conf.upstream_attempts = 5;
+	target("first", "500");
+	target("second", "503");
+	CU_ASSERT_EQUAL(call(false), -1);
+	CU_ASSERT_EQUAL(res->attempts, 5);
+	CU_ASSERT_STRING_EQUAL(res->tried[1].provider, "second");
+	CU_ASSERT_EQUAL(res->ntried, 5);
+	/* a dead provider is hardly asked more often for it */
+	fresh();
+	for (i = 0; i < 100; i++) {
+		nt = 0;
+		conf.upstream_retries = 3;
+		conf.retry_budget = 10;
+		target("openai", "500");
+		CU_ASSERT_EQUAL(call(false), -1);
+		made += res->attempts;
+	}
+	CU_ASSERT(made > 110 && made <= 100 + WL_RETRY_SAVED + 10);
+	CU_ASSERT_EQUAL(made, requests);
+	/* nor with the next key of the same one */
+	fresh();
+	for (i = 0, made = 0; i < 100; i++) {
+		nt = 0;
+		conf.retry_budget = 0;
+		target("openai", "500");
+		target("openai", "500");
+		t[1].key = "the-provider-key-2";
+		CU_ASSERT_EQUAL(call(false), -1);
+		made += res->attempts;
+	}
+	CU_ASSERT_EQUAL(made, 100 + WL_RETRY_SAVED);
+}
+
+TEST(context)
+{
+	/* of another provider or model, not with another key */
+	fresh();
+	target("first", "400");
+	target("first", "ok");
+	target("second", "ok");
+	t[1].key = "the-provider-key-2";
+	CU_ASSERT_EQUAL(call(false), 0);
+	CU_ASSERT_STRING_EQUAL(res->provider, "second");
+	CU_ASSERT_EQUAL(res->attempts, 2);
+	CU_ASSERT_STRING_EQUAL(word(0), "context_length");
+	fresh();
+	target("first", "400");
+	target("first", "ok");
+	t[1].model = "gpt-m-long";
+	CU_ASSERT_EQUAL(call(false), 0);
+	CU_ASSERT_EQUAL(res->attempts, 2);
+	/* nobody takes it: the client hears why */
+	fresh();
+	target("first", "400");
+	CU_ASSERT_EQUAL(call(false), -1);
+	CU_ASSERT_EQUAL(res->http, 400);
+	CU_ASSERT_STRING_EQUAL(res->upstream_code, "context_length_exceeded");
+	/* only where it is wanted */
+	fresh();
+	conf.fallback_on = empty;
+	target("first", "400");
+	target("second", "ok");
+	CU_ASSERT_EQUAL(call(false), -1);
+	CU_ASSERT_EQUAL(res->attempts, 1);
+}
+
+/*
+ * A redirect is not followed: the key is for this host alone.
+ */
+TEST(redirect)
+{
+	CU_ASSERT_EQUAL(call_one("302", false), -1);
+	CU_ASSERT_EQUAL(requests, 1);
+	CU_ASSERT_EQUAL(res->err.code, WL_E_UPSTREAM_INVALID);
+}
+
+/* ---- what is set aside ---- */
+
+TEST(aside)
+{
+	int i;
+
+	/* a key that was refused is left alone, and said why */
+	fresh();
+	target("openai", "401,ok");
+	CU_ASSERT_EQUAL(call(false), -1);
+	CU_ASSERT(strstr(res->err.msg, "openai rejected") != NULL);
+	CU_ASSERT(strstr(res->err.msg, "(401)") != NULL);
+	CU_ASSERT_EQUAL(call(false), -1);
+	CU_ASSERT_EQUAL(res->err.code, WL_E_UPSTREAM_CREDENTIALS);
+	CU_ASSERT_EQUAL(res->attempts, 0);
+	CU_ASSERT(res->err.retry_after > 0 && res->err.retry_after <= 15);
+	CU_ASSERT(strstr(res->err.msg, "replaced") != NULL);
+	CU_ASSERT_EQUAL(res->outcome, WL_O_UPSTREAM_FAILED);
+	CU_ASSERT_EQUAL(res->usage.source, WL_U_NONE);
+	CU_ASSERT_STRING_EQUAL(res->provider, "openai");
+	CU_ASSERT_STRING_EQUAL(word(0), "key_rejected");
+	CU_ASSERT(!res->tried[0].asked);
+	CU_ASSERT_EQUAL(requests, 1);
+	/* the new one works */
+	t[0].key = "the-provider-key-2";
+	CU_ASSERT_EQUAL(call(false), 0);
+	/* the second key serves, and the first is asked no more */
+	fresh();
+	target("openai", "401");
+	target("openai", "ok");
+	t[1].key = "the-provider-key-2";
+	for (i = 0; i < 10; i++) {
+		sink.begun = false;
+		begun_status = 0;
+		CU_ASSERT_EQUAL(call(false), 0);
+		CU_ASSERT_EQUAL(res->attempts, i == 0 ? 2 : 1);
+	}
+	CU_ASSERT_EQUAL(requests, 11);
+	/* 429 until its time has come */
+	fresh();
+	target("openai", "429");
+	CU_ASSERT_EQUAL(call(false), -1);
+	CU_ASSERT_EQUAL(call(false), -1);
+	CU_ASSERT_EQUAL(res->err.code, WL_E_UPSTREAM_RATE);
+	CU_ASSERT_EQUAL(res->http, 429);
+	CU_ASSERT(res->err.retry_after >= 6 && res->err.retry_after <= 7);
+	CU_ASSERT_EQUAL(requests, 1);
+	/* but a key of a request is asked each time */
+	fresh();
+	target("openai", "429");
+	t[0].own_key = true;
+	CU_ASSERT_EQUAL(call(false), -1);
+	CU_ASSERT_EQUAL(call(false), -1);
+	CU_ASSERT_EQUAL(requests, 2);
+	fresh();
+	target("openai", "401");
+	t[0].own_key = true;
+	CU_ASSERT_EQUAL(call(false), -1);
+	CU_ASSERT(strstr(res->err.msg, "X-Provider-Key") != NULL);
+	/* several keys, none good */
+	fresh();
+	target("openai", "401");
+	target("openai", "403");
+	t[1].key = "the-provider-key-2";
+	CU_ASSERT_EQUAL(call(false), -1);
+	CU_ASSERT(strstr(res->err.msg, "2 provider keys") != NULL);
+}
+
+TEST(breaker)
+{
+	int64_t start;
+	int i;
+
+	fresh();
+	conf.breaker_failures = 5;
+	conf.breaker_open = 200;
+	target("openai", "500");
+	for (i = 0; i < 8; i++)
+		CU_ASSERT_EQUAL(call(false), -1);
+	CU_ASSERT_EQUAL(requests, 5);
+	CU_ASSERT_EQUAL(res->err.code, WL_E_UPSTREAM);
+	CU_ASSERT_EQUAL(res->http, 502);
+	CU_ASSERT(strstr(res->err.msg, "keeps failing") != NULL);
+	CU_ASSERT_EQUAL(res->err.retry_after, 1);
+	/* another target is asked at once */
+	target("second", "ok");
+	CU_ASSERT_EQUAL(call(false), 0);
+	CU_ASSERT_EQUAL(res->attempts, 1);
+	CU_ASSERT_EQUAL(res->ntried, 2);
+	/* it is asked again when its time is over, and is well */
+	fresh();
+	conf.breaker_failures = 1;
+	conf.breaker_open = 60;
+	target("openai", "500,ok");
+	CU_ASSERT_EQUAL(call(false), -1);
+	CU_ASSERT_EQUAL(call(false), -1);
+	CU_ASSERT_EQUAL(res->attempts, 0);
+	start = wl_mono_fresh();
+	while (wl_mono_fresh() - start < 70)
+		wl_sleep(10);
+	CU_ASSERT_EQUAL(call(false), 0);
+	sink.begun = false;
+	begun_status = 0;
+	CU_ASSERT_EQUAL(call(false), 0);
+	CU_ASSERT_EQUAL(requests, 3);
 }
 
 /* ---- streams ---- */
@@ -1177,6 +1465,34 @@ TEST(leaving)
 	}
 }
 
+/*
+ * Between two attempts nothing is under way that somebody could bill.
+ */
+TEST(leaving_between)
+{
+	fresh();
+	conf.upstream_retries = 1;
+	conf.retry_wait_max = 60000;
+	target("openai", "429,ok");
+	client_leaves(500);
+	CU_ASSERT_EQUAL(call(false), -1);
+	wl_forget(sink.fd);
+	close(sink.fd);
+	CU_ASSERT_EQUAL(res->outcome, WL_O_CLIENT_GONE);
+	CU_ASSERT_EQUAL(res->usage.source, WL_U_NONE);
+	CU_ASSERT_EQUAL(res->attempts, 1);
+	CU_ASSERT_EQUAL(requests, 1);
+	/* a quiet stream hears comments meanwhile */
+	fresh();
+	conf.upstream_retries = 1;
+	conf.retry_wait_max = 400;
+	conf.stream_commit_after = conf.heartbeat = 20;
+	target("openai", "429third,sse");
+	CU_ASSERT_EQUAL(call(true), 0);
+	CU_ASSERT(heartbeats >= 2);
+	CU_ASSERT_EQUAL(res->attempts, 2);
+}
+
 static void
 refuse_later(void *arg)
 {
@@ -1281,6 +1597,12 @@ main(void)
 		{ "names, the guard, bad keys", unknown_name },
 		{ "the next target", next_target },
 		{ "the next target of a stream", next_stream },
+		{ "the same target again", again },
+		{ "bounds of attempts", bounds },
+		{ "prompts that are too long", context },
+		{ "redirects", redirect },
+		{ "keys that are set aside", aside },
+		{ "a provider that is set aside", breaker },
 		{ "a stream", stream },
 		{ "forms of streams", forms },
 		{ "streams that break", broken_streams },
@@ -1288,6 +1610,7 @@ main(void)
 		{ "a stream whose connection stays open", open_end },
 		{ "a slow client", slow_client },
 		{ "clients that leave", leaving },
+		{ "clients that leave between attempts", leaving_between },
 		{ "clients that cannot be written to", write_fails },
 		{ "reading on for the usage", drain },
 		{ "cancelling", cancel },

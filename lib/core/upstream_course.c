@@ -1,0 +1,450 @@
+/*
+ * Which target of a call is asked next, and when: the order of the targets,
+ * what the breakers say, retry.c's rules, budgets and waits.
+ */
+#include "config.h"
+#include "lib/core/upstream_priv.h"
+
+#include <string.h>
+
+#include "lib/base/arena.h"
+#include "lib/base/conf.h"
+#include "lib/base/loop.h"
+#include "lib/core/retry.h"
+
+/*
+ * A target of this call.
+ */
+struct leg {
+	const struct wl_target	*t;
+	struct wl_health_ref	 health;
+	int			 asked;		/* how often */
+	bool			 spent;		/* not again by this call */
+	bool			 paid;		/* costs of the budget */
+	int64_t			 at;		/* not before, monotonic ms */
+	enum wl_health_cause	 aside;		/* why it was not asked */
+	int64_t			 wait;		/* and for how long, ms */
+};
+
+/*
+ * What an error says, kept while other targets are tried.
+ */
+struct failure {
+	struct wl_err	err;
+	struct wl_str	refusal;
+	int		upstream_http;
+	char		upstream_code[65];
+};
+
+struct course {
+	struct wl_uprun	*r;
+	struct leg	 leg[WL_TARGETS];
+	int		 n;
+	int		 keys_refused;
+	int		 key_status;	/* of the last of them */
+	struct failure	 kept;
+};
+
+static const char *
+project_of(const struct wl_target *t)
+{
+	return t->project == NULL ? "" : t->project;
+}
+
+/* ---- what is remembered ------------------------------------------------ */
+
+static void
+save(const struct wl_result *res, struct failure *f)
+{
+	f->err = res->err;
+	f->refusal = res->refusal;
+	f->upstream_http = res->upstream_http;
+	memcpy(f->upstream_code, res->upstream_code,
+	    sizeof(f->upstream_code));
+}
+
+static void
+restore(struct wl_result *res, const struct failure *f)
+{
+	res->err = f->err;
+	res->refusal = f->refusal;
+	res->upstream_http = f->upstream_http;
+	memcpy(res->upstream_code, f->upstream_code,
+	    sizeof(res->upstream_code));
+}
+
+/*
+ * Forget what a failed attempt left.
+ */
+static void
+start_over(struct wl_result *res)
+{
+	memset(&res->err, 0, sizeof(res->err));
+	res->refusal = res->raw = (struct wl_str){ NULL, 0 };
+	res->upstream_http = 0;
+	res->upstream_code[0] = res->model_used[0] = '\0';
+	res->response_id[0] = res->finish_reason[0] = '\0';
+	res->usage = (struct wl_usage){ -1, -1, -1, -1, -1, WL_U_NONE };
+	res->first_byte_us = -1;
+	res->output_bytes = res->chunks = 0;
+	wl_buf_reset(&res->text);
+	wl_buf_reset(&res->tools);
+	res->tool = res->sequence = -1;
+	res->truncated = false;
+}
+
+/*
+ * A line of the event.
+ */
+static struct wl_tried *
+note(struct wl_result *res, const struct wl_target *t, const char *word)
+{
+	static struct wl_tried nowhere;
+	struct wl_tried *e = &nowhere;
+
+	if (res->ntried < WL_TRIED)
+		e = &res->tried[res->ntried++];
+	memset(e, 0, sizeof(*e));
+	(void)wl_strlcpy(e->provider, t->provider, sizeof(e->provider));
+	(void)wl_strlcpy(e->hint, t->hint == NULL ? "" : t->hint,
+	    sizeof(e->hint));
+	e->model = t->model;
+	e->word = word;
+	e->cost_nano = -1;
+	return e;
+}
+
+/* ---- the next target --------------------------------------------------- */
+
+/*
+ * Whether LEG may be asked now by what is set aside.
+ */
+static bool
+enter(struct course *c, struct leg *leg)
+{
+	struct wl_uprun *r = c->r;
+	enum wl_health_cause cause;
+	int64_t wait = wl_health_enter(r->a, r->conf, &leg->health, &cause);
+
+	if (wait == 0)
+		return true;
+	leg->spent = true;
+	leg->aside = cause;
+	leg->wait = wait;
+	note(r->res, leg->t, wl_health_word(cause))->at_us =
+	    wl_upstream_age(r);
+	return false;
+}
+
+/*
+ * What it costs to ask LEG, which somebody pays.
+ */
+static bool
+pay(struct leg *leg)
+{
+	if (leg->paid && !wl_retry_spend(project_of(leg->t),
+	    leg->t->provider)) {
+		leg->spent = true;
+		return false;
+	}
+	return true;
+}
+
+/*
+ * The next target: those that were not asked yet in their order, then the one
+ * that may be asked again first.  NULL: none.
+ */
+static struct leg *
+choose(struct course *c)
+{
+	struct leg *best = NULL;
+	int i;
+
+	for (i = 0; i < c->n; i++)
+		if (!c->leg[i].spent && c->leg[i].asked == 0)
+			return &c->leg[i];
+	for (i = 0; i < c->n; i++)
+		if (!c->leg[i].spent && (best == NULL ||
+		    c->leg[i].at < best->at))
+			best = &c->leg[i];
+	return best;
+}
+
+/* ---- after a failure --------------------------------------------------- */
+
+static bool
+is_down(enum wl_health_cause cause)
+{
+	return cause == WL_HC_UNREACHABLE || cause == WL_HC_FAILING;
+}
+
+/*
+ * When LEG, which has failed by RULE, may be asked again by this call.
+ */
+static void
+plan_again(struct course *c, struct leg *leg, const struct wl_retry_rule *rule)
+{
+	struct wl_uprun *r = c->r;
+	int64_t wait = wl_retry_wait(r->conf, leg->asked);
+	int64_t aside = wl_health_left(&leg->health);
+
+	if (!rule->again || r->no_again ||
+	    leg->asked > r->conf->upstream_retries ||
+	    (aside > 0 && is_down(rule->cause))) {
+		leg->spent = true;
+		return;
+	}
+	if (r->retry_ms > wait)
+		wait = r->retry_ms;
+	if (aside > wait)
+		wait = aside;
+	leg->at = wl_mono_fresh() + wait;
+	leg->paid = true;
+	leg->spent = wait > r->conf->retry_wait_max || leg->at >= r->deadline;
+}
+
+/*
+ * What the failure of LEG means for the other targets: a host that is down is
+ * not asked with all keys at once, a prompt that is too long for a model is
+ * so with every key.
+ */
+static void
+plan_others(struct course *c, const struct leg *leg,
+    const struct wl_retry_rule *rule)
+{
+	int64_t at = wl_mono_fresh() + wl_retry_wait(c->r->conf, leg->asked);
+	struct leg *o;
+	bool same;
+	int i;
+
+	for (i = 0; i < c->n; i++) {
+		o = &c->leg[i];
+		if (o == leg)
+			continue;
+		same = strcmp(o->t->provider, leg->t->provider) == 0;
+		if (!rule->next || (rule->other_model && same &&
+		    strcmp(o->t->model, leg->t->model) == 0))
+			o->spent = true;
+		if (same && is_down(rule->cause) && o->asked == 0) {
+			o->at = at;
+			o->paid = true;
+		}
+	}
+}
+
+/*
+ * What R's attempt at LEG says of its health.
+ */
+static void
+judge(struct course *c, struct leg *leg, enum wl_upend end,
+    const struct wl_retry_rule *rule)
+{
+	struct wl_uprun *r = c->r;
+
+	if (end == WL_UP_GONE)
+		return;
+	if (end == WL_UP_DONE)
+		wl_health_ok(r->a, r->conf, &leg->health);
+	else if (rule->cause != WL_HC_NONE)
+		wl_health_fail(r->a, r->conf, &leg->health, rule->cause,
+		    r->retry_ms);
+	else if (r->answered)
+		wl_health_ok(r->a, r->conf, &leg->health);
+}
+
+/*
+ * Ask LEG.  Returns what ends the call, or WL_UP_NEXT.
+ */
+static enum wl_upend
+ask(struct course *c, struct leg *leg)
+{
+	struct wl_uprun *r = c->r;
+	struct wl_result *res = r->res;
+	struct wl_retry_rule rule = { .word = "ok" };
+	int64_t begin = wl_upstream_age(r);
+	struct wl_tried *e;
+	enum wl_upend end;
+
+	if (leg->asked++ == 0)
+		wl_retry_earn(r->conf, project_of(leg->t), leg->t->provider);
+	else
+		wl_retry_stat.made++;
+	if (res->attempts > 0)
+		start_over(res);
+	r->t = leg->t;
+	end = wl_upstream_attempt(r);
+	if (end == WL_UP_GONE)
+		rule.word = "cancelled";
+	else if (end != WL_UP_DONE)
+		rule = wl_retry_rule(r->conf, res);
+	e = note(res, leg->t, rule.word);
+	e->asked = true;
+	e->status = res->upstream_http;
+	e->at_us = begin;
+	e->took_us = wl_upstream_age(r) - begin;
+	judge(c, leg, end, &rule);
+	if (end != WL_UP_NEXT || r->sink->data_sent || r->gone ||
+	    wl_mono() >= r->deadline)
+		return end == WL_UP_NEXT ? WL_UP_FAILED : end;
+	if (res->err.code == WL_E_UPSTREAM_CREDENTIALS) {
+		c->keys_refused++;
+		c->key_status = res->upstream_http;
+	}
+	/* a key that was refused says less than any other failure */
+	if (res->err.code != WL_E_UPSTREAM_CREDENTIALS ||
+	    c->kept.err.code == WL_OK)
+		save(res, &c->kept);
+	plan_again(c, leg, &rule);
+	plan_others(c, leg, &rule);
+	return WL_UP_NEXT;
+}
+
+/* ---- nobody has answered ----------------------------------------------- */
+
+/*
+ * The one that was set aside and says most to who asks: what passes soonest.
+ */
+static const struct leg *
+set_aside(const struct course *c)
+{
+	const struct leg *best = NULL;
+	int i;
+
+	for (i = 0; i < c->n; i++)
+		if (c->leg[i].aside != WL_HC_NONE && (best == NULL ||
+		    c->leg[i].wait < best->wait))
+			best = &c->leg[i];
+	return best;
+}
+
+/*
+ * Nobody was asked, for all are set aside.
+ */
+static void
+tell_aside(struct course *c)
+{
+	const struct leg *leg = set_aside(c);
+	struct wl_err *e = &c->r->res->err;
+	const char *name;
+	int s;
+
+	if (leg == NULL) {
+		(void)wl_err_set(e, WL_E_UPSTREAM, NULL);
+		return;
+	}
+	name = leg->t->provider;
+	s = (int)((leg->wait + 999) / 1000);
+	switch (leg->aside) {
+	case WL_HC_KEY:
+	case WL_HC_FORBIDDEN:
+		wl_err_set(e, WL_E_UPSTREAM_CREDENTIALS, "The provider %s "
+		    "rejected the project's provider key%s. It is tried again "
+		    "in %d s, or at once when it was replaced.", name,
+		    leg->aside == WL_HC_KEY ? "" : " for this model", s);
+		break;
+	case WL_HC_CREDIT:
+		wl_err_set(e, WL_E_UPSTREAM_CREDENTIALS, "The provider %s "
+		    "says that the account of the project's provider key has "
+		    "no credit. It is tried again in %d s.", name, s);
+		break;
+	case WL_HC_RATE:
+		wl_err_set(e, WL_E_UPSTREAM_RATE, "The provider %s limits its "
+		    "rate. It is asked again in %d s.", name, s);
+		break;
+	case WL_HC_UNREACHABLE:
+	case WL_HC_FAILING:
+		wl_err_set(e, WL_E_UPSTREAM, "The provider %s %s. It is asked "
+		    "again in %d s.", name, leg->aside == WL_HC_FAILING ?
+		    "keeps failing" : "cannot be reached", s);
+		break;
+	case WL_HC_NONE:
+	case WL_HEALTH_CAUSE_MAX:
+		break;
+	}
+	e->retry_after = s;
+	wl_err_detail(e, "%s: set aside, %s", name,
+	    wl_health_word(leg->aside));
+}
+
+/*
+ * The words for keys that were refused in this call.
+ */
+static void
+tell_keys(struct course *c)
+{
+	const struct wl_target *t = c->r->t;
+	struct wl_err *e = &c->r->res->err;
+	char detail[sizeof(e->detail)];
+
+	if (c->key_status == 0)
+		return;
+	memcpy(detail, e->detail, sizeof(detail));
+	if (t->own_key)
+		wl_err_set(e, WL_E_UPSTREAM_CREDENTIALS, "The provider %s "
+		    "rejected the provider key of X-Provider-Key (%d).",
+		    t->provider, c->key_status);
+	else if (c->keys_refused == 1)
+		wl_err_set(e, WL_E_UPSTREAM_CREDENTIALS, "The provider %s "
+		    "rejected the project's provider key (%d).", t->provider,
+		    c->key_status);
+	else
+		wl_err_set(e, WL_E_UPSTREAM_CREDENTIALS, "%d provider keys of "
+		    "the project were rejected, the last by %s (%d).",
+		    c->keys_refused, t->provider, c->key_status);
+	wl_err_detail(e, "%s", detail);
+}
+
+static enum wl_upend
+nobody(struct course *c)
+{
+	struct wl_result *res = c->r->res;
+
+	if (c->r->gone)
+		return WL_UP_GONE;
+	if (c->kept.err.code != WL_OK)
+		restore(res, &c->kept);
+	else
+		tell_aside(c);
+	if (res->err.code == WL_E_UPSTREAM_CREDENTIALS)
+		tell_keys(c);
+	return WL_UP_FAILED;
+}
+
+enum wl_upend
+wl_upstream_course(struct wl_uprun *r, const struct wl_target *t, int n)
+{
+	struct course c = { .r = r, .n = n };
+	enum wl_upend end;
+	struct leg *leg;
+	int i;
+
+	for (i = 0; i < n; i++) {
+		c.leg[i].t = &t[i];
+		wl_health_of(&c.leg[i].health, &t[i]);
+	}
+	/* of a call that asks nobody, for the event */
+	(void)wl_strlcpy(r->res->provider, t[0].provider,
+	    sizeof(r->res->provider));
+	(void)wl_strlcpy(r->res->model, t[0].model, sizeof(r->res->model));
+	(void)wl_strlcpy(r->res->variant, t[0].variant == NULL ? "" :
+	    t[0].variant, sizeof(r->res->variant));
+	while (r->res->attempts < r->conf->upstream_attempts &&
+	    (leg = choose(&c)) != NULL) {
+		if (leg->at >= r->deadline)
+			leg->spent = true;
+		if (leg->spent || !pay(leg))
+			continue;
+		if (wl_upstream_pause(r, leg->at, &end) == -1) {
+			/* nothing was under way */
+			r->res->upstream_us = wl_upstream_age(r) - r->base_us;
+			return end;
+		}
+		if (!enter(&c, leg))
+			continue;
+		if (leg->asked == 0 && r->res->attempts > 0)
+			wl_retry_stat.fallbacks++;
+		if ((end = ask(&c, leg)) != WL_UP_NEXT)
+			return end;
+	}
+	return nobody(&c);
+}
