@@ -197,6 +197,7 @@ wl_doctor_conf(struct wl_doctor *d)
 	file(d);
 	master_key(d);
 	secret(d, "operator_token_file", c->operator_token_file);
+	secret(d, "stripe_secret_file", c->stripe_secret_file);
 	secret(d, "redis_password_file", c->redis_password_file);
 	secret(d, "database_url_file", c->database_url_file);
 	secret(d, "drain_database_url_file", c->drain_database_url_file);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "fcgi/h_admin.h"
+#include "fcgi/h_billing.h"
 #include "fcgi/h_chat.h"
 #include "fcgi/h_estimate.h"
 #include "fcgi/h_health.h"
@@ -23,6 +24,7 @@
 #define KEY(scope)	WL_WHO_KEY, scope, WL_LIMITER_NONE, WL_API_MAX
 #define GATEWAY(api)	WL_WHO_KEY, WL_SCOPE_GATEWAY, WL_LIMITER_GATEWAY, api
 #define SMALL		((int64_t)64 * 1024)
+#define WEBHOOK		((int64_t)256 * 1024)
 #define PRICES		((int64_t)8 * 1024 * 1024)
 #define ALIVE		"Whether this process answers."
 
@@ -82,6 +84,8 @@ const struct wl_route wl_routes[] = {
 	    SMALL, "Set what a project has used." },
 	{ WL_POST, "/v1/admin/usage/{id}/add", wl_h_admin_usage_add_post,
 	    ADMIN, SMALL, "Add calls to what a project has used." },
+	{ WL_POST, "/v1/billing/stripe", wl_h_billing_stripe_post, OPEN,
+	    WEBHOOK, "Events of Stripe, which move projects between plans." },
 	{ WL_POST, "/v1/chat/completions", wl_h_chat_post,
 	    GATEWAY(WL_API_CHAT), -1, "A chat completion." },
 	{ WL_POST, "/v1/completions", wl_h_chat_post,

@@ -25,6 +25,8 @@ struct wl_conf {
 	char	*cors_origins;
 	char	*trusted_proxies;
 	char	*operator_token_file;
+	char	*stripe_default_plan, *stripe_plans, *stripe_secret_file;
+	int64_t	 stripe_tolerance;
 	char	*operator_addresses;
 	char	*upgrade_url;
 	bool	 allow_debug_endpoints;

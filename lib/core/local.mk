@@ -64,6 +64,7 @@ libwatchllm_a_SOURCES += \
 	lib/core/route_parse.c \
 	lib/core/stored.c lib/core/stored.h \
 	lib/core/stream.c lib/core/stream.h \
+	lib/core/stripe.c lib/core/stripe.h \
 	lib/core/upstream.c lib/core/upstream.h lib/core/upstream_priv.h \
 	lib/core/upstream_attempt.c \
 	lib/core/upstream_course.c \

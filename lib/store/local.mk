@@ -13,6 +13,7 @@ libwatchllm_a_SOURCES += \
 	lib/store/db_admin_page.c lib/store/db_admin_page.h \
 	lib/store/db_admin_provider.c \
 	lib/store/db_auth.c \
+	lib/store/db_billing.c lib/store/db_billing.h \
 	lib/store/db_doctor.c lib/store/db_doctor.h \
 	lib/store/db_drain.c lib/store/db_drain.h \
 	lib/store/db_health.c lib/store/db_health.h \

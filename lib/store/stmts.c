@@ -13,6 +13,7 @@ const struct wl_stmt *const wl_stmt_tables[] = {
 	wl_db_admin_provider_stmts,
 	wl_db_admin_stmts,
 	wl_db_auth_stmts,
+	wl_db_billing_stmts,
 	wl_db_doctor_stmts,
 	wl_db_drain_stmts,
 	wl_db_health_stmts,

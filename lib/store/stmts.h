@@ -12,6 +12,7 @@ extern const struct wl_stmt wl_db_admin_page_stmts[];
 extern const struct wl_stmt wl_db_admin_provider_stmts[];
 extern const struct wl_stmt wl_db_admin_stmts[];
 extern const struct wl_stmt wl_db_auth_stmts[];
+extern const struct wl_stmt wl_db_billing_stmts[];
 extern const struct wl_stmt wl_db_doctor_stmts[];
 extern const struct wl_stmt wl_db_drain_stmts[];
 extern const struct wl_stmt wl_db_health_stmts[];

@@ -26,6 +26,7 @@ UNIT_TESTS += \
 	tests/unit/test_route \
 	tests/unit/test_retry \
 	tests/unit/test_stream \
+	tests/unit/test_stripe \
 	tests/unit/test_upstream \
 	tests/unit/test_vault \
 	tests/unit/test_webserver

@@ -1,9 +1,10 @@
 /*
- * Administration that does nothing, for tests of the line of a request, which
+ * Administration and billing that do nothing, for tests of the line of a request, which
  * have no stores.
  */
 #include "config.h"
 #include "fcgi/h_admin.h"
+#include "fcgi/h_billing.h"
 
 #define NOTHING(name) \
 	int wl_h_admin_##name(struct wl_ctx *ctx) \
@@ -37,3 +38,10 @@ NOTHING(usage_add_post)
 NOTHING(usage_get)
 NOTHING(usage_list_get)
 NOTHING(usage_patch)
+
+int
+wl_h_billing_stripe_post(struct wl_ctx *ctx)
+{
+	(void)ctx;
+	return 0;
+}

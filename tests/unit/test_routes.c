@@ -81,6 +81,8 @@ static const struct {
 	    WL_LIMITER_NONE, true },
 	{ WL_POST, "/v1/admin/usage/{id}/add", WL_WHO_ADMIN, 0,
 	    WL_LIMITER_NONE, true },
+	{ WL_POST, "/v1/billing/stripe", WL_WHO_OPEN, 0, WL_LIMITER_NONE,
+	    true },
 	{ WL_POST, "/v1/chat/completions", WL_WHO_KEY, WL_SCOPE_GATEWAY,
 	    WL_LIMITER_GATEWAY, true },
 	{ WL_POST, "/v1/completions", WL_WHO_KEY, WL_SCOPE_GATEWAY,
