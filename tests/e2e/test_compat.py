@@ -54,19 +54,19 @@ class Runner:
 
 
 def table(found: dict[str, list[dict]]) -> str:
-    """One row a library, in a cell the mounts behind which the feature works."""
+    """One row a library and format, in a cell the mounts behind which the feature works."""
     good: dict[tuple, int] = {}
     for results in found.values():
         for r in results:
-            key = (r["registry"], r["client"], r["version"], r["feature"])
+            key = (f"{r['client']} ({r['registry']})", r["version"], r["format"], r["feature"])
             good[key] = good.get(key, 0) + (r["error"] is None)
     rows = dict.fromkeys(k[:3] for k in good)
-    out = ["| library | version | " + " | ".join(FEATURES) + " |",
-           "|---|---|" + "---|" * len(FEATURES)]
+    out = ["| library | version | provider's format | " + " | ".join(FEATURES) + " |",
+           "|---|---|---|" + "---|" * len(FEATURES)]
     for row in rows:
         cells = [f"{good[(*row, f)]}/{len(found)}" if (*row, f) in good else ""
                  for f in FEATURES]
-        out.append(f"| {row[1]} ({row[0]}) | {row[2]} | " + " | ".join(cells) + " |")
+        out.append("| " + " | ".join([*row, *cells]) + " |")
     return "\n".join(out) + "\n"
 
 
@@ -92,15 +92,19 @@ class Compat(unittest.TestCase):
             gate.stores.plan("compat")
             claude = gate.stores.provider(f"claude{gate.web.port}", gate.fake.base,
                                           wire="'anthropic'", auth="'x-api-key'")
-            job = {"url": gate.url, "model": MODEL, "claude": f"{claude}/claude-sonnet-4",
-                   "embedding": "text-embedding-3-small",
+            job = {"url": gate.url, "embedding": "text-embedding-3-small",
                    "key": gate.project("compat")[1],
                    "spent": gate.project(gate.stores.plan("compat0", minute=0))[1]}
-            self.found[mount] = [r for runner in self.runners for r in runner.run(job)]
+            self.found[mount] = [
+                {**r, "format": form} for form, model, skip in (
+                    ("OpenAI", MODEL, []),
+                    ("Anthropic", f"{claude}/claude-sonnet-4", ["embeddings", "responses"]))
+                for runner in self.runners
+                for r in runner.run({**job, "model": model, "skip": skip})]
         finally:
             case.tearDownClass()
         for r in self.found[mount]:
-            with self.subTest(client=r["client"], feature=r["feature"]):
+            with self.subTest(client=r["client"], format=r["format"], feature=r["feature"]):
                 self.assertIsNone(r["error"], r["error"])
 
     def test_the_page(self) -> None:

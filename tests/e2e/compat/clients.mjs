@@ -109,7 +109,7 @@ const clients = {
 	"@anthropic-ai/sdk"(job) {
 		const client = (k = "key") => new Anthropic({ baseURL: job.url, apiKey: key(job, k),
 			maxRetries: 0, timeout: 20000 }).messages;
-		const ask = { model: job.claude, max_tokens: 200, messages: say() };
+		const ask = { model: job.model, max_tokens: 200, messages: say() };
 		return {
 			async chat() {
 				const a = await client().create(ask);
@@ -158,7 +158,7 @@ const clients = {
 	},
 
 	"@ai-sdk/anthropic"(job) {
-		return sdk((k = "key", m = job.claude) => createAnthropic({ baseURL: job.url + "/v1",
+		return sdk((k = "key", m = job.model) => createAnthropic({ baseURL: job.url + "/v1",
 			apiKey: key(job, k) })(m));
 	},
 
@@ -182,7 +182,7 @@ const clients = {
 	},
 
 	"@langchain/anthropic"(job) {
-		return chain((k = "key", m = job.claude) => new ChatAnthropic({ model: m,
+		return chain((k = "key", m = job.model) => new ChatAnthropic({ model: m,
 			apiKey: key(job, k), anthropicApiUrl: job.url, maxRetries: 0, maxTokens: 200 }));
 	},
 };
@@ -261,7 +261,8 @@ for await (const line of createInterface({ input: process.stdin })) {
 		if (!job.clients.includes(client))
 			continue;
 		const checks = clients[client](job);
-		for (const feature of order.filter((name) => name in checks)) {
+		for (const feature of order.filter((name) => name in checks &&
+			!job.skip.includes(name))) {
 			let error = null;
 			try {
 				await checks[feature]();

@@ -1,6 +1,6 @@
 """Client libraries from PyPI, of which only the base URL and the key were
-changed. Reads a job a line (JSON: url, key, bare, model, embedding, claude),
-tries every feature of every library on it, and prints a line for each: JSON
+changed. Reads a job a line (JSON: url, key, spent, model, embedding, clients,
+skip), tries every feature of every library on it, and prints a line for each: JSON
 with client, feature, and error, which is null or says what is wrong. "end"
 comes after the last one of a job."""
 
@@ -223,7 +223,7 @@ class Anthropic:
                                    api_key=self.job.get(key, key))
 
     def ask(self, text: str = HELLO, **more):
-        return self.ai.messages.create(model=self.job["claude"], max_tokens=200,
+        return self.ai.messages.create(model=self.job["model"], max_tokens=200,
                                        messages=say(text), **more)
 
     def chat(self) -> None:
@@ -232,7 +232,7 @@ class Anthropic:
         check(a.usage.output_tokens > 0, a)
 
     def stream(self) -> None:
-        with self.ai.messages.stream(model=self.job["claude"], max_tokens=200,
+        with self.ai.messages.stream(model=self.job["model"], max_tokens=200,
                                      messages=say()) as s:
             n = sum(1 for _ in s.text_stream)
             spoken(s.get_final_text())
@@ -246,7 +246,7 @@ class Anthropic:
 
     def errors(self) -> None:
         failures(anthropic, lambda key, model: self.client(key).messages.create(
-            model=self.job["claude"] if model is None else model, max_tokens=200,
+            model=self.job["model"] if model is None else model, max_tokens=200,
             messages=say()))
 
 
@@ -258,7 +258,7 @@ class LangChainAnthropic:
 
     def model(self, key: str = "key", model: str | None = None) -> ChatAnthropic:
         return ChatAnthropic(base_url=self.job["url"], api_key=self.job.get(key, key),
-                             model=self.job["claude"] if model is None else model,
+                             model=self.job["model"] if model is None else model,
                              max_retries=0, timeout=20, max_tokens=200)
 
     def chat(self) -> None:
@@ -298,7 +298,7 @@ def main() -> None:
             if client.package not in job["clients"]:
                 continue
             one = client(job)
-            for feature in features(client):
+            for feature in (f for f in features(client) if f not in job["skip"]):
                 error = None
                 try:
                     getattr(one, feature)()
