@@ -16,6 +16,7 @@
 #include "lib/core/error_body.h"
 #include "lib/core/face_messages.h"
 #include "lib/core/model.h"
+#include "lib/core/provider.h"
 #include "lib/core/route.h"
 #include "lib/core/upstream.h"
 #include "lib/http/io.h"
@@ -168,6 +169,31 @@ reply(struct client *c)
 }
 
 /*
+ * None of the providers counts tokens, so we say what we think.
+ */
+static void
+count_tokens(struct client *c)
+{
+	struct wl_ctx *ctx = c->ctx;
+	struct wl_buf b;
+	struct wl_jw w;
+
+	ctx->res.outcome = WL_O_ANSWERED;
+	ctx->res.http = 200;
+	wl_buf_init(&b, 0);
+	wl_jw_init(&w, &b);
+	wl_jw_obj(&w, NULL);
+	wl_jw_int(&w, "input_tokens", wl_ask_estimate(&ctx->ask));
+	wl_jw_bool(&w, "estimated", true);
+	wl_jw_end(&w, '}');
+	c->status = 200;
+	c->type = "application/json";
+	c->body = (struct wl_str){ b.p, b.len };
+	reply(c);
+	wl_buf_free(&b);
+}
+
+/*
  * Where the call may go, in T.  Returns how many, or -1 with ctx->err.
  */
 static int
@@ -191,12 +217,15 @@ find_targets(struct wl_ctx *ctx, struct wl_target t[WL_TARGETS])
 
 /*
  * What stands between the provider and the client: N targets T, and in *SINK
- * what the answer goes to.  Returns the targets left, or -1 with ctx->err.
+ * what the answer goes to.  Returns the targets left, 0 when tokens are to be
+ * counted here, or -1 with ctx->err.
  */
 static int
 face(struct wl_ctx *ctx, struct wl_target *t, int n, struct wl_sink **sink,
     struct wl_face_messages **messages)
 {
+	if (ctx->ask.api == WL_API_COUNT_TOKENS)
+		return wl_provider_able(t, n, WL_API_COUNT_TOKENS);
 	if (ctx->ask.api != WL_API_MESSAGES)
 		return n;
 	*messages = wl_face_messages_new(*sink, ctx->arena, &ctx->ask,
@@ -230,6 +259,10 @@ wl_h_chat_post(struct wl_ctx *ctx)
 	    (n = find_targets(ctx, t)) == -1 ||
 	    (n = face(ctx, t, n, &sink, &messages)) == -1)
 		return -1;
+	if (n == 0) {
+		count_tokens(&c);
+		return 0;
+	}
 	n = wl_upstream_run(ctx->arena, ctx->conf, &ctx->ask, t, n,
 	    ctx->req.id, ctx->req.start_us, sink, res);
 	if (messages != NULL && wl_face_messages_end(messages, res) == -1)

@@ -31,6 +31,8 @@ static const struct {
 } apis[] = {
 	[WL_API_CHAT] = { "/v1/chat/completions", "messages", NULL },
 	[WL_API_COMPLETIONS] = { "/v1/completions", "prompt", NULL },
+	[WL_API_COUNT_TOKENS] = { "/v1/messages/count_tokens", "messages",
+	    "system" },
 	[WL_API_EMBEDDINGS] = { "/v1/embeddings", "input", NULL },
 	[WL_API_MESSAGES] = { "/v1/messages", "messages", "system" },
 	[WL_API_RESPONSES] = { "/v1/responses", "input", "instructions" },
@@ -258,8 +260,8 @@ measure(struct json_object *o, struct measure *m)
 	}
 }
 
-static int64_t
-estimate(const struct wl_ask *ask)
+int64_t
+wl_ask_estimate(const struct wl_ask *ask)
 {
 	struct json_object *o;
 	struct measure m = { 0, 0 };
@@ -304,6 +306,12 @@ refuse_twins(struct wl_ask *ask)
 		}
 }
 
+static bool
+is_anthropic(enum wl_api api)
+{
+	return api == WL_API_MESSAGES || api == WL_API_COUNT_TOKENS;
+}
+
 static void
 read_members(struct wl_ask *ask)
 {
@@ -311,12 +319,12 @@ read_members(struct wl_ask *ask)
 	int64_t n;
 
 	(void)wl_json_str(ask->json, "model", &ask->model);
-	if (ask->api == WL_API_MESSAGES ?
+	if (is_anthropic(ask->api) ?
 	    wl_json_str(wl_json_obj(ask->json, "metadata"), "user_id",
 	    &ask->user) : wl_json_str(ask->json, "user", &ask->user))
 		ask->user.len = wl_utf8_cut(ask->user.p, ask->user.len,
 		    USER_MAX);
-	if (ask->api != WL_API_EMBEDDINGS)
+	if (ask->api != WL_API_EMBEDDINGS && ask->api != WL_API_COUNT_TOKENS)
 		(void)wl_json_bool(ask->json, "stream", &ask->stream);
 	options = wl_json_obj(ask->json, "stream_options");
 	if (ask->stream && options != NULL)
@@ -326,7 +334,8 @@ read_members(struct wl_ask *ask)
 	    wl_json_int(ask->json, "max_output_tokens", &n) ||
 	    wl_json_int(ask->json, "max_tokens", &n)) && n > 0)
 		ask->max_tokens = n;
-	ask->input_estimate = estimate(ask);
+	if (ask->api != WL_API_COUNT_TOKENS)
+		ask->input_estimate = wl_ask_estimate(ask);
 }
 
 static void
@@ -372,7 +381,7 @@ read_header(struct wl_ask *ask, const struct wl_req *r, const char *name)
 static void
 read_headers(struct wl_ask *ask, const struct wl_req *r)
 {
-	if (ask->api != WL_API_MESSAGES)
+	if (!is_anthropic(ask->api))
 		return;
 	ask->anthropic_version = read_header(ask, r, "anthropic-version");
 	ask->anthropic_beta = read_header(ask, r, "anthropic-beta");
@@ -513,7 +522,7 @@ wl_ask_check(const struct wl_ask *ask, struct wl_err *e)
 		return bad(e, "stream", "must be true or false");
 	if (!is_or_none(ask, "stream_options", json_type_object))
 		return bad(e, "stream_options", "must be an object");
-	if (ask->api == WL_API_CHAT || ask->api == WL_API_MESSAGES)
+	if (ask->api == WL_API_CHAT || is_anthropic(ask->api))
 		return check_messages(ask, e);
 	if (ask->api == WL_API_RESPONSES)
 		return check_response(ask, e);

@@ -18,8 +18,8 @@ struct wl_conf;
 struct wl_req;
 
 enum wl_api {
-	WL_API_CHAT, WL_API_COMPLETIONS, WL_API_EMBEDDINGS, WL_API_MESSAGES,
-	WL_API_RESPONSES,
+	WL_API_CHAT, WL_API_COMPLETIONS, WL_API_COUNT_TOKENS,
+	WL_API_EMBEDDINGS, WL_API_MESSAGES, WL_API_RESPONSES,
 	WL_API_MAX
 };
 
@@ -64,7 +64,8 @@ struct wl_ask {
 	bool			 stream;
 	bool			 include_usage;	/* the client asked for it */
 	int64_t			 max_tokens;	/* 0: not given */
-	int64_t			 input_estimate;	/* tokens */
+	int64_t			 input_estimate;	/* tokens; 0 where
+							   none are used */
 	/* headers of Anthropic's API, for such a provider; NULL: none */
 	const char		*anthropic_version, *anthropic_beta;
 	struct wl_err		 fault;		/* code WL_OK: none */
@@ -179,6 +180,11 @@ void wl_result_end(struct wl_result *res);
  * Never fails except for memory: what is wrong is in ASK->fault.
  */
 void wl_ask_read(struct wl_ask *ask, enum wl_api api, const struct wl_req *r);
+
+/*
+ * Tokens of ASK's prompt where nobody has counted them.
+ */
+int64_t wl_ask_estimate(const struct wl_ask *ask);
 
 /*
  * Whether the scan refused the body: not JSON, too deep, too many tokens,

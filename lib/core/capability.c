@@ -15,6 +15,7 @@
 static const char *const api_names[] = {
 	[WL_API_CHAT] = "chat completions",
 	[WL_API_COMPLETIONS] = "completions",
+	[WL_API_COUNT_TOKENS] = "counts of tokens",
 	[WL_API_EMBEDDINGS] = "embeddings",
 	[WL_API_MESSAGES] = "messages",
 	[WL_API_RESPONSES] = "responses",

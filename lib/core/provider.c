@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/base/arena.h"
+#include "lib/core/model.h"
 #include "lib/core/provider_openai.h"
 
 const struct wl_provider *const wl_providers[] = {
@@ -81,4 +82,15 @@ wl_provider_headers(struct wl_arena *a, const struct wl_ask *ask,
 	h[n++] = extra;
 	h[n] = NULL;
 	return 0;
+}
+
+int
+wl_provider_able(struct wl_target *t, int n, enum wl_api api)
+{
+	int i, kept = 0;
+
+	for (i = 0; i < n; i++)
+		if ((t[i].wire->apis & WL_APIS(api)) != 0)
+			t[kept++] = t[i];
+	return kept;
 }

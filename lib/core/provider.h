@@ -137,6 +137,12 @@ struct wl_provider {
 };
 
 /*
+ * Keep of the N targets T, in their order, those whose wire format can do
+ * API.  Returns how many.
+ */
+int wl_provider_able(struct wl_target *t, int n, enum wl_api api);
+
+/*
  * Whether the answer to an ask for API is translated by P.
  */
 bool wl_provider_translates(const struct wl_provider *p, enum wl_api api);

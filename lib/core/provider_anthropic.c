@@ -87,8 +87,9 @@ request(struct wl_arena *a, const struct wl_ask *ask,
 	if (wl_edit_model(a, ask, t, &ed) == -1 ||
 	    wl_edit_splice(a, ask->body, &ed, &u->body) == -1)
 		return wl_err_memory(e);
-	return wl_anthropic_head(a, ask, t, WL_ANTHROPIC_MESSAGES, request_id,
-	    u, e);
+	return wl_anthropic_head(a, ask, t, ask->api == WL_API_COUNT_TOKENS ?
+	    WL_ANTHROPIC_MESSAGES "/count_tokens" : WL_ANTHROPIC_MESSAGES,
+	    request_id, u, e);
 }
 
 static int
@@ -97,6 +98,8 @@ answer(struct wl_arena *a, const struct wl_ask *ask,
 {
 	if (ask->api == WL_API_CHAT)
 		return wl_anthropic_chat_answer(a, ask, t, body, res);
+	if (ask->api == WL_API_COUNT_TOKENS)
+		return wl_anthropic_count(a, t, body, res);
 	return wl_anthropic_message(a, t, body, res);
 }
 
@@ -133,8 +136,9 @@ list(struct wl_arena *a, const struct wl_target *t, struct wl_upcall *u,
 
 const struct wl_provider wl_provider_anthropic = {
 	.wire = "anthropic",
-	.apis = WL_APIS(WL_API_CHAT) | WL_APIS(WL_API_MESSAGES),
-	.native = WL_APIS(WL_API_MESSAGES),
+	.apis = WL_APIS(WL_API_CHAT) | WL_APIS(WL_API_COUNT_TOKENS) |
+	    WL_APIS(WL_API_MESSAGES),
+	.native = WL_APIS(WL_API_COUNT_TOKENS) | WL_APIS(WL_API_MESSAGES),
 	.can = WL_CAN_FILES | WL_CAN_IMAGES | WL_CAN_IMAGE_URLS |
 	    WL_CAN_JSON_SCHEMA | WL_CAN_ONE_TOOL | WL_CAN_REASONING |
 	    WL_CAN_STOP | WL_CAN_TOOLS | WL_CAN_TOP_K,

@@ -36,6 +36,8 @@ void wl_anthropic_usage(struct json_object *u, struct wl_usage *out);
  */
 int wl_anthropic_message(struct wl_arena *a, const struct wl_target *t,
     struct wl_str body, struct wl_result *res);
+int wl_anthropic_count(struct wl_arena *a, const struct wl_target *t,
+    struct wl_str body, struct wl_result *res);
 enum wl_chunk wl_anthropic_event(struct wl_arena *a,
     const struct wl_target *t, struct wl_str data, struct wl_result *res);
 

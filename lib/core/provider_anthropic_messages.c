@@ -171,6 +171,23 @@ wl_anthropic_message(struct wl_arena *a, const struct wl_target *t,
 	return 0;
 }
 
+/*
+ * A count is no usage: nothing was generated.
+ */
+int
+wl_anthropic_count(struct wl_arena *a, const struct wl_target *t,
+    struct wl_str body, struct wl_result *res)
+{
+	struct json_object *o = wl_json_parse(a, body.p, body.len, NULL);
+	int64_t n;
+
+	if (wl_json_int(o, "input_tokens", &n) && n >= 0)
+		return 0;
+	if (wl_provider_error_is(o))
+		take_error(a, t, o, res);
+	return -1;
+}
+
 /* ---- streams ---- */
 
 /*

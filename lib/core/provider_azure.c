@@ -24,6 +24,7 @@ static const struct path {
 } paths[] = {
 	[WL_API_CHAT] = { "/chat/completions", true },
 	[WL_API_COMPLETIONS] = { "/completions", true },
+	[WL_API_COUNT_TOKENS] = { NULL, false },
 	[WL_API_EMBEDDINGS] = { "/embeddings", true },
 	[WL_API_MESSAGES] = { NULL, false },
 	[WL_API_RESPONSES] = { "/responses", false },

@@ -18,6 +18,7 @@
 static const char *const paths[] = {
 	[WL_API_CHAT] = "/chat/completions",
 	[WL_API_COMPLETIONS] = "/completions",
+	[WL_API_COUNT_TOKENS] = NULL,
 	[WL_API_EMBEDDINGS] = "/embeddings",
 	[WL_API_MESSAGES] = NULL,
 	[WL_API_RESPONSES] = "/responses",

@@ -293,6 +293,7 @@ wl_route_api(const char *name, enum wl_api *api)
 	static const char *const names[WL_API_MAX] = {
 		[WL_API_CHAT] = "chat",
 		[WL_API_COMPLETIONS] = "completions",
+		[WL_API_COUNT_TOKENS] = "count_tokens",
 		[WL_API_EMBEDDINGS] = "embeddings",
 		[WL_API_MESSAGES] = "messages",
 		[WL_API_RESPONSES] = "responses",

@@ -61,6 +61,9 @@ wl_upstream_figures(struct wl_uprun *r, bool complete)
 	wl_result_end(res);
 	if (res->upstream_us == -1)
 		res->upstream_us = wl_upstream_age(r) - r->base_us;
+	/* nothing is generated, and nobody asks money for it */
+	if (r->ask->api == WL_API_COUNT_TOKENS)
+		return;
 	if (res->usage.source == WL_U_NONE)
 		estimate(r, complete ? WL_U_ESTIMATED : WL_U_PARTIAL);
 	else if (!complete)

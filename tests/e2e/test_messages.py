@@ -141,6 +141,18 @@ class Client(Case):
             {"type": "text", "text": "What is this?"}]}])
         self.assertIn("No model wrote this text", answer.content[0].text)
 
+    def test_count_tokens(self):
+        count = self.ai.messages.count_tokens(
+            model=MODEL, system="Be brief.",
+            messages=[{"role": "user", "content": "Say hello. [[prompt_tokens=77]]"}])
+        self.assertEqual((count.input_tokens, count.to_dict().get("estimated")), (77, None))
+        row = self.row()
+        self.check(row, status="success", route="/v1/messages/count_tokens",
+                   usage_source="none", cost_usd=None, counts_for_month=True)
+        with self.assertRaises(anthropic.RateLimitError):
+            self.ai.messages.count_tokens(
+                model=MODEL, messages=[{"role": "user", "content": "[[status=429]]"}])
+
     def test_errors(self):
         with self.assertRaises(anthropic.AuthenticationError) as e:
             self.client("lgw_proj_" + "x" * 49).messages.create(**self.body("x"))

@@ -95,6 +95,17 @@ class Client(Case):
         self.assertEqual(self.sent()["messages"][0]["content"][0], {
             "type": "image_url", "image_url": {"url": "data:image/png;base64," + PIXEL}})
 
+    def test_count_tokens(self):
+        """Nobody counts them, so it is an estimate, and says so."""
+        before = len(self.gate.fake.ledger())
+        count = self.ai.messages.count_tokens(
+            model=MODEL, system="1234", messages=[{"role": "user", "content": "12345678"}])
+        self.assertGreaterEqual(count.input_tokens, 3)
+        self.assertIs(count.to_dict()["estimated"], True)
+        self.assertEqual(len(self.gate.fake.ledger()), before)
+        self.check(self.row(), status="success", route="/v1/messages/count_tokens",
+                   usage_source="none", cost_usd=None, counts_for_month=True)
+
     def test_what_cannot_be_asked(self):
         """It is named, and nobody is called."""
         before = len(self.gate.fake.ledger())

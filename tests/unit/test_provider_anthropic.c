@@ -127,6 +127,7 @@ static void
 answers(void)
 {
 	reset();
+	ask = (struct wl_ask){ .api = WL_API_MESSAGES };
 	CU_ASSERT_EQUAL(answer("{\"id\":\"msg_1\",\"type\":\"message\","
 	    "\"role\":\"assistant\",\"model\":\"claude-x-1\",\"content\":["
 	    "{\"type\":\"thinking\",\"thinking\":\"hm\",\"signature\":\"s\"},"
@@ -151,10 +152,35 @@ answers(void)
 	CU_ASSERT_EQUAL(res.usage.source, WL_U_PROVIDER);
 }
 
+/*
+ * A count of tokens uses none.
+ */
+static void
+counts(void)
+{
+	reset();
+	ask = (struct wl_ask){ .api = WL_API_COUNT_TOKENS };
+	ask.body = WL_STR("{\"model\":\"claude-x\"}");
+	ask.model = WL_STR("claude-x");
+	CU_ASSERT_EQUAL(wl_provider_anthropic.request(arena, &ask, &target,
+	    "id-1", &up, &e), 0);
+	CU_ASSERT_STRING_EQUAL(up.url,
+	    "https://api.example/v1/messages/count_tokens");
+	CU_ASSERT_EQUAL(answer("{\"input_tokens\":14}"), 0);
+	CU_ASSERT_EQUAL(res.usage.source, WL_U_NONE);
+	CU_ASSERT_EQUAL(answer("{\"input_tokens\":-1}"), -1);
+	CU_ASSERT_EQUAL(answer("[14]"), -1);
+	CU_ASSERT_EQUAL(res.err.code, WL_OK);
+	CU_ASSERT_EQUAL(answer("{\"type\":\"error\",\"error\":{\"type\":"
+	    "\"api_error\",\"message\":\"No.\"}}"), -1);
+	CU_ASSERT_EQUAL(res.err.code, WL_E_UPSTREAM);
+}
+
 static void
 no_answers(void)
 {
 	reset();
+	ask = (struct wl_ask){ .api = WL_API_MESSAGES };
 	CU_ASSERT_EQUAL(answer("{\"type\":\"message\"}"), -1);
 	CU_ASSERT_EQUAL(res.err.code, WL_OK);
 	CU_ASSERT_EQUAL(answer("[]"), -1);
@@ -373,6 +399,7 @@ main(void)
 		{ "the request", requests },
 		{ "what a wire format can do", able },
 		{ "answers", answers },
+		{ "counts of tokens", counts },
 		{ "what is none", no_answers },
 		{ "streams", streams },
 		{ "streams that break", broken_streams },

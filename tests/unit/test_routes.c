@@ -96,6 +96,8 @@ static const struct {
 	    false },
 	{ WL_POST, "/v1/messages", WL_WHO_KEY, WL_SCOPE_GATEWAY,
 	    WL_LIMITER_GATEWAY, true },
+	{ WL_POST, "/v1/messages/count_tokens", WL_WHO_KEY,
+	    WL_SCOPE_GATEWAY, WL_LIMITER_GATEWAY, true },
 	{ WL_GET, "/v1/models", WL_WHO_KEY, WL_SCOPE_GATEWAY, WL_LIMITER_NONE,
 	    false },
 	{ WL_GET, "/v1/models/{model}", WL_WHO_KEY, WL_SCOPE_GATEWAY,
