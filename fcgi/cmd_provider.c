@@ -18,7 +18,7 @@ const char wl_cmd_provider_help[] =
     "\n"
     "      --base-url URL          what /chat/completions is appended to\n"
     "      --name NAME             shown to people\n"
-    "      --wire FORMAT           openai, anthropic, azure or gemini\n"
+    "      --wire FORMAT           openai, anthropic, azure, cohere, gemini\n"
     "      --auth HOW              how its key is sent: bearer, none, or the "
     "header\n"
     "                              api-key, x-api-key or x-goog-api-key\n"

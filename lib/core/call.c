@@ -158,6 +158,8 @@ wl_result_tool(struct wl_result *res, int64_t index, struct wl_str id,
 {
 	struct wl_buf b;
 
+	if (index < 0)	/* it would be none */
+		index = 0;
 	if (res->tool == index && name.len == 0)
 		return;
 	wl_result_end(res);

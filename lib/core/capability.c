@@ -76,6 +76,7 @@ static const struct member embedding_members[] = {
 	{ "dimensions", WL_CAN_DIMENSIONS, NULL },
 	{ "encoding_format", 0, NULL },
 	{ "input", 0, NULL },
+	{ "input_type", WL_CAN_INPUT_TYPE, NULL },
 	{ "model", 0, NULL },
 	{ "user", 0, NULL },
 	{ NULL, 0, NULL }
@@ -287,6 +288,7 @@ static const struct row {
 	{ "`n`, `logit_bias`, `audio`, `prediction`, `web_search_options`",
 	    WL_CAN_NEVER },
 	{ "`dimensions` of embeddings", WL_CAN_DIMENSIONS },
+	{ "`input_type` of embeddings", WL_CAN_INPUT_TYPE },
 };
 
 static void

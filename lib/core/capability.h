@@ -32,7 +32,8 @@ enum wl_can {
 	WL_CAN_STOP = 1 << 12,
 	WL_CAN_TOOLS = 1 << 13,
 	WL_CAN_TOP_K = 1 << 14,
-	WL_CAN_NEVER = 1 << 15		/* of no format that translates */
+	WL_CAN_INPUT_TYPE = 1 << 15,	/* of an embedding, Cohere's */
+	WL_CAN_NEVER = 1 << 16		/* of no format that translates */
 };
 
 /*

@@ -44,6 +44,8 @@ libwatchllm_a_SOURCES += \
 	lib/core/provider_anthropic_chat.c \
 	lib/core/provider_anthropic_messages.c \
 	lib/core/provider_azure.c \
+	lib/core/provider_cohere.c lib/core/provider_cohere.h \
+	lib/core/provider_cohere_answer.c \
 	lib/core/provider_edit.c lib/core/provider_edit.h \
 	lib/core/provider_error.c lib/core/provider_error.h \
 	lib/core/provider_gemini.c lib/core/provider_gemini.h \

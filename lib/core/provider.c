@@ -7,12 +7,17 @@
 #include <string.h>
 
 #include "lib/base/arena.h"
+#include "lib/base/json.h"
 #include "lib/core/model.h"
+#include "lib/core/models.h"
 #include "lib/core/provider_openai.h"
+
+#define MODELS_MAX	1000
 
 const struct wl_provider *const wl_providers[] = {
 	&wl_provider_anthropic,
 	&wl_provider_azure,
+	&wl_provider_cohere,
 	&wl_provider_gemini,
 	&wl_provider_openai,
 	NULL
@@ -93,4 +98,39 @@ wl_provider_able(struct wl_target *t, int n, enum wl_api api)
 		if ((t[i].wire->apis & WL_APIS(api)) != 0)
 			t[kept++] = t[i];
 	return kept;
+}
+
+int
+wl_provider_models(struct wl_arena *a, struct wl_str body,
+    const char *prefix, const char *owner, struct wl_model_item **v, int *n)
+{
+	struct json_object *all = wl_json_arr(wl_json_parse(a, body.p,
+	    body.len, NULL), "models");
+	size_t i, max, cut = strlen(prefix);
+	struct wl_model_item *m;
+	struct wl_str name;
+
+	*n = 0;
+	if (all == NULL)
+		return -1;
+	max = json_object_array_length(all);
+	if (max > MODELS_MAX)
+		max = MODELS_MAX;
+	if ((*v = wl_arena_alloc(a, (max + 1) * sizeof(**v))) == NULL)
+		return -1;
+	for (i = 0; i < max; i++) {
+		if (!wl_json_str(json_object_array_get_idx(all, i), "name",
+		    &name))
+			continue;
+		if (wl_str_prefix(name, prefix))
+			name = (struct wl_str){ name.p + cut,
+			    name.len - cut };
+		m = &(*v)[*n];
+		m->name = wl_arena_dup(a, name.p, name.len);
+		m->owned_by = owner;
+		if (m->name == NULL)
+			return -1;
+		*n += name.len > 0;
+	}
+	return 0;
 }

@@ -163,8 +163,16 @@ int wl_provider_headers(struct wl_arena *a, const struct wl_ask *ask,
     const struct wl_target *t, const char *request_id, const char *extra,
     struct wl_upcall *u);
 
+/*
+ * The models of {"models":[{"name":...}]}, without PREFIX where it is there,
+ * owned by OWNER (static).  As listed().
+ */
+int wl_provider_models(struct wl_arena *a, struct wl_str body,
+    const char *prefix, const char *owner, struct wl_model_item **v, int *n);
+
 extern const struct wl_provider wl_provider_anthropic;
 extern const struct wl_provider wl_provider_azure;
+extern const struct wl_provider wl_provider_cohere;
 extern const struct wl_provider wl_provider_gemini;
 extern const struct wl_provider wl_provider_openai;
 extern const struct wl_provider *const wl_providers[];	/* NULL-ended */

@@ -8,14 +8,9 @@
 
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
-#include "lib/base/json.h"
 #include "lib/base/jw.h"
 #include "lib/core/chat_in.h"
 #include "lib/core/model.h"
-#include "lib/core/models.h"
-#include "lib/core/provider_openai.h"
-
-#define MODELS_MAX	1000
 
 /*
  * "models/NAME", "tunedModels/NAME", as a path.
@@ -86,49 +81,18 @@ list(struct wl_arena *a, const struct wl_target *t, struct wl_upcall *u,
     struct wl_err *e)
 {
 	memset(u, 0, sizeof(*u));
-	u->url = wl_arena_printf(a, "%s/models?pageSize=%d", t->base_url,
-	    MODELS_MAX);
+	u->url = wl_arena_printf(a, "%s/models?pageSize=1000", t->base_url);
 	if (u->url == NULL ||
 	    wl_provider_headers(a, NULL, t, NULL, NULL, u) == -1)
 		return wl_err_memory(e);
 	return 0;
 }
 
-/*
- * {"models":[{"name":"models/NAME", ...}]}
- */
 static int
 listed(struct wl_arena *a, struct wl_str body, struct wl_model_item **v,
     int *n)
 {
-	struct json_object *all = wl_json_arr(wl_json_parse(a, body.p,
-	    body.len, NULL), "models");
-	struct wl_model_item *m;
-	struct wl_str name;
-	size_t i, max;
-
-	*n = 0;
-	if (all == NULL)
-		return -1;
-	max = json_object_array_length(all);
-	if (max > MODELS_MAX)
-		max = MODELS_MAX;
-	if ((*v = wl_arena_alloc(a, (max + 1) * sizeof(**v))) == NULL)
-		return -1;
-	for (i = 0; i < max; i++) {
-		if (!wl_json_str(json_object_array_get_idx(all, i), "name",
-		    &name))
-			continue;
-		if (wl_str_prefix(name, "models/"))
-			name = (struct wl_str){ name.p + 7, name.len - 7 };
-		m = &(*v)[*n];
-		m->name = wl_arena_dup(a, name.p, name.len);
-		m->owned_by = "google";
-		if (m->name == NULL)
-			return -1;
-		*n += name.len > 0;
-	}
-	return 0;
+	return wl_provider_models(a, body, "models/", "google", v, n);
 }
 
 const struct wl_provider wl_provider_gemini = {

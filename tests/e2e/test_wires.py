@@ -1,7 +1,7 @@
 """Providers whose wire format is not OpenAI's, through OpenAI's own client, of
 which only the base URL and the key were changed.  The host on the other side
 answers with what the vendors' specifications and client libraries have
-(google-genai 3.6, anthropic 2.13, openai 3.54 for Azure)."""
+(google-genai 3.6, anthropic 2.13, cohere 7.3, openai 3.54 for Azure)."""
 
 from __future__ import annotations
 
@@ -188,6 +188,7 @@ class Gemini(Case):
         self.assertEqual([round(x, 6) for x in r.data[1].embedding], [1, 0.03])
         self.assertEqual(self.asked()["path"],
                          "/v1beta/models/gemini-embedding-001:batchEmbedContents")
+        self.vendor.reset()
         self.vendor.says({"embeddings": [{"values": [0.5, -2.25]}]})
         r = self.ai.embeddings.with_raw_response.create(
             model="gemini-embedding-001", input="a", encoding_format="base64")
@@ -210,6 +211,7 @@ class Gemini(Case):
             self.chat()
         self.assertEqual((e.exception.status_code, e.exception.code),
                          (502, "upstream_credentials_rejected"))
+        self.vendor.reset()
         self.vendor.says({"error": {"code": 429, "message": "Quota exceeded.", "status":
                                     "RESOURCE_EXHAUSTED"}}, 429)
         with self.assertRaises(openai.RateLimitError) as e:
@@ -366,6 +368,81 @@ class Azure(Case):
         self.assertEqual(r.data[0].embedding, [0.5])
         self.assertEqual(self.asked()["path"],
                          "/openai/deployments/my-embed/embeddings?api-version=2024-10-21")
+
+
+class Cohere(Case):
+    wire = "cohere"
+    auth = "bearer"
+    path = ""
+    model = "command-a-03-2025"
+    prices = "'cohere'"
+
+    def test_chat(self) -> None:
+        self.vendor.says({
+            "id": "c-1", "finish_reason": "COMPLETE",
+            "message": {"role": "assistant", "content": [{"type": "text", "text": "Hello."}]},
+            "usage": {"billed_units": {"input_tokens": 5, "output_tokens": 2},
+                      "tokens": {"input_tokens": 71, "output_tokens": 2}}})
+        r = self.chat(messages=[{"role": "developer", "content": "Be brief."}, *HI], top_p=0.5)
+        self.assertEqual((r.id, r.choices[0].message.content, r.choices[0].finish_reason,
+                          r.usage.prompt_tokens, r.usage.completion_tokens),
+                         ("c-1", "Hello.", "stop", 5, 2))
+        asked = self.asked()
+        self.assertEqual((asked["path"], asked["headers"]["authorization"]),
+                         ("/v2/chat", f"Bearer {KEY}"))
+        self.assertEqual(asked["body"], {
+            "model": self.model, "p": 0.5, "messages": [
+                {"role": "system", "content": [{"type": "text", "text": "Be brief."}]},
+                {"role": "user", "content": [{"type": "text", "text": "hi"}]}]})
+        self.check(self.row(), provider=self.provider, status="success", input_tokens=5,
+                   output_tokens=2)
+
+    def test_stream(self) -> None:
+        def delta(kind, **message):
+            return named(kind, index=0, delta={"message": message})
+        self.vendor.streams([
+            named("message-start", id="c-1", delta={"message": {"role": "assistant"}}),
+            delta("tool-plan-delta", tool_plan="I look."),
+            delta("tool-call-start", tool_calls={
+                "id": "t1", "type": "function",
+                "function": {"name": "weather", "arguments": ""}}),
+            delta("tool-call-delta", tool_calls={"function": {"arguments": "{\"at\":"}}),
+            delta("tool-call-delta", tool_calls={"function": {"arguments": "\"Rome\"}"}}),
+            named("tool-call-end", index=0),
+            named("message-end", delta={"finish_reason": "TOOL_CALL", "usage": {
+                "billed_units": {"input_tokens": 7, "output_tokens": 9}}})], named=True)
+        out = self.collect(self.chat(stream=True, tools=TOOLS,
+                                     stream_options={"include_usage": True}))
+        self.assertEqual((out["text"], out["finish"], out["usage"].total_tokens,
+                          out["calls"][0]), ("I look.", "tool_calls", 16, {
+                              "id": "t1", "name": "weather", "arguments": '{"at":"Rome"}'}))
+        self.check(self.row(), status="success", input_tokens=7, output_tokens=9)
+
+    def test_embeddings(self) -> None:
+        self.vendor.says({"id": "e", "embeddings": {"float": [[0.5, -2.25]]}, "texts": ["a"],
+                          "meta": {"billed_units": {"input_tokens": 3}}})
+        r = self.ai.embeddings.create(model="embed-v4.0", input="a",
+                                      extra_body={"input_type": "search_query"})
+        self.assertEqual((r.data[0].embedding, r.usage.prompt_tokens), ([0.5, -2.25], 3))
+        asked = self.asked()
+        self.assertEqual((asked["path"], asked["body"]["input_type"]),
+                         ("/v2/embed", "search_query"))
+
+    def test_errors(self) -> None:
+        self.vendor.says({"id": "x", "message": "invalid api token"}, 401)
+        with self.assertRaises(openai.APIStatusError) as e:
+            self.chat()
+        self.assertEqual(e.exception.code, "upstream_credentials_rejected")
+        self.vendor.reset()
+        self.vendor.streams([named("message-start", id="c"), named("message-end", delta={
+            "finish_reason": "ERROR", "error": "it broke"})], named=True)
+        with self.assertRaises(openai.APIError) as e:
+            list(self.chat(stream=True))
+        self.assertIn("it broke", str(e.exception))
+
+    def test_refused(self) -> None:
+        self.refused("logprobs", logprobs=True)
+        self.refused("parallel_tool_calls", tools=TOOLS, parallel_tool_calls=False)
 
 
 if __name__ == "__main__":

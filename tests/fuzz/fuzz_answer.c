@@ -53,18 +53,25 @@ check(enum wl_api api, int how, struct wl_str body)
 {
 	struct wl_ask ask = { .api = api, .stream = how == 1 };
 	struct wl_arena *a = wl_arena_new(1 << 20);
+	struct wl_relay relay = { .tools = 0 };
 	static struct wl_result res;
 
 	PROMISE(a != NULL && wl_result_init(&res, a, 512) == 0);
 	if (how == 0)
 		(void)target.wire->answer(a, &ask, &target, body, &res);
 	else if (how == 1)
-		(void)target.wire->chunk(a, &ask, &target, body, &res, NULL);
+		(void)target.wire->chunk(a, &ask, &target, body, &res,
+		    &relay);
 	else
 		target.wire->error(a, &target, 400, body, &res);
 	wl_result_end(&res);
+	wl_buf_free(&relay.out);
 	check_text(a, &res);
 	check_figures(&res);
+	/* what was translated is JSON, whatever it was made of */
+	if (how == 0 && res.raw.p != NULL)
+		PROMISE(wl_json_scan(res.raw.p, res.raw.len, SIZE_MAX) ==
+		    WL_JSON_OK);
 	wl_arena_free(a);
 }
 
@@ -79,7 +86,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	for (i = 0; (target.wire = wl_providers[i]) != NULL; i++)
 		for (api = 0; api < WL_API_MAX; api++)
 			for (how = 0; how < 3; how++)
-				if ((target.wire->native & WL_APIS(api)) != 0)
+				if (((target.wire->native | target.wire->apis)
+				    & WL_APIS(api)) != 0)
 					check((enum wl_api)api, how, body);
 	return 0;
 }

@@ -151,7 +151,10 @@ FUZZ_CORPUS = \
 	tests/fuzz/corpus/sse/too_large
 EXTRA_DIST += $(FUZZ_CORPUS)
 EXTRA_DIST += \
+	tests/fuzz/corpus/answer/azure_error \
 	tests/fuzz/corpus/answer/chat \
+	tests/fuzz/corpus/answer/cohere \
+	tests/fuzz/corpus/answer/cohere_embeddings \
 	tests/fuzz/corpus/answer/detail \
 	tests/fuzz/corpus/answer/embeddings \
 	tests/fuzz/corpus/answer/error \
@@ -159,7 +162,11 @@ EXTRA_DIST += \
 	tests/fuzz/corpus/answer/error_flat \
 	tests/fuzz/corpus/answer/error_list \
 	tests/fuzz/corpus/answer/event_failed \
+	tests/fuzz/corpus/answer/event_index \
 	tests/fuzz/corpus/answer/event_item \
+	tests/fuzz/corpus/answer/gemini \
+	tests/fuzz/corpus/answer/gemini_embeddings \
+	tests/fuzz/corpus/answer/gemini_error \
 	tests/fuzz/corpus/answer/message \
 	tests/fuzz/corpus/answer/message_error \
 	tests/fuzz/corpus/answer/response \
@@ -181,6 +188,7 @@ EXTRA_DIST += \
 	tests/fuzz/corpus/redact/typical \
 	tests/fuzz/corpus/redact/utf8 \
 	tests/fuzz/corpus/stream/bom \
+	tests/fuzz/corpus/stream/cohere \
 	tests/fuzz/corpus/stream/cr \
 	tests/fuzz/corpus/stream/cr_cr \
 	tests/fuzz/corpus/stream/crlf \
@@ -189,6 +197,7 @@ EXTRA_DIST += \
 	tests/fuzz/corpus/stream/error_first \
 	tests/fuzz/corpus/stream/escaped \
 	tests/fuzz/corpus/stream/fields \
+	tests/fuzz/corpus/stream/gemini \
 	tests/fuzz/corpus/stream/invalid_crlf \
 	tests/fuzz/corpus/stream/lf \
 	tests/fuzz/corpus/stream/lines \

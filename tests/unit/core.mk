@@ -17,6 +17,7 @@ UNIT_TESTS += \
 	tests/unit/test_provider_anthropic \
 	tests/unit/test_provider_anthropic_chat \
 	tests/unit/test_provider_azure \
+	tests/unit/test_provider_cohere \
 	tests/unit/test_provider_gemini \
 	tests/unit/test_provider_openai \
 	tests/unit/test_provider_openai_list \
