@@ -125,22 +125,38 @@ static const struct wl_out_col cols[COL_MAX] = {
 	    "cache_read_above_200k_usd_per_mtok", WL_OUT_NUM },
 	[COL_FIGURE + WL_PF_CACHE_WRITE_ABOVE_200K] = {
 	    "cache_write_above_200k_usd_per_mtok", WL_OUT_NUM },
+	[COL_FIGURE + WL_PF_IMAGE_INPUT] = { "image_input_usd_per_mtok",
+	    WL_OUT_NUM },
+	[COL_FIGURE + WL_PF_IMAGE_OUTPUT] = { "image_output_usd_per_mtok",
+	    WL_OUT_NUM },
+	[COL_FIGURE + WL_PF_AUDIO_INPUT] = { "audio_input_usd_per_mtok",
+	    WL_OUT_NUM },
+	[COL_FIGURE + WL_PF_AUDIO_OUTPUT] = { "audio_output_usd_per_mtok",
+	    WL_OUT_NUM },
+	[COL_FIGURE + WL_PF_IMAGE] = { "image_usd", WL_OUT_NUM },
+	[COL_FIGURE + WL_PF_SECOND] = { "second_usd", WL_OUT_NUM },
+	[COL_FIGURE + WL_PF_QUERY] = { "query_usd", WL_OUT_NUM },
+	[COL_FIGURE + WL_PF_CHARACTER] = { "character_usd", WL_OUT_NUM },
 	{ "max_input_tokens", WL_OUT_INT },
 	{ "max_output_tokens", WL_OUT_INT },
 	{ "source", WL_OUT_STR },
 };
 
 /*
- * Dollars without zeros at the end: "0.15", "3".
+ * Dollars without zeros at the end: "0.15", "3".  BY_UNIT: NANO is for a
+ * million, and one is shown.
  */
 static const char *
-dollars(int64_t nano, char out[NUMBER_MAX])
+dollars(int64_t nano, bool by_unit, char out[NUMBER_MAX])
 {
 	size_t n;
 
 	if (nano < 0)
 		return NULL;
-	wl_money_usd(nano, out);
+	if (by_unit)
+		wl_money_usd_each(nano, out);
+	else
+		wl_money_usd(nano, out);
 	for (n = strlen(out); out[n - 1] == '0'; n--)
 		;
 	out[out[n - 1] == '.' ? n - 1 : n] = '\0';
@@ -172,7 +188,8 @@ show(struct shown *s, const struct wl_db_price_row *row)
 	}
 	for (f = 0; f < WL_PRICE_FIGURE_MAX; f++) {
 		col = COL_FIGURE + f;
-		s->value[col] = dollars(row->nano[f], s->number[col]);
+		s->value[col] = dollars(row->nano[f], wl_db_price_by_unit(
+		    (enum wl_price_figure)f), s->number[col]);
 	}
 	s->value[COL_MAX_INPUT] = tokens(row->max_input,
 	    s->number[COL_MAX_INPUT]);

@@ -65,9 +65,15 @@ struct wl_route {
 	unsigned	 scope;		/* 0: any key */
 	enum wl_limiter	 limiter;
 	enum wl_api	 api;		/* gateway routes, else WL_API_MAX */
-	int64_t		 max_body;	/* 0: no body; -1: max_body of conf */
+	int64_t		 max_body;	/* bytes, 0: no body, or as below */
 	const char	*help;		/* one line */
 };
+
+/*
+ * As the configuration says: max_body, max_upload.
+ */
+#define WL_BODY		(-1)
+#define WL_BODY_UPLOAD	(-2)
 
 /*
  * The table, ended by a row whose path is NULL.

@@ -46,16 +46,18 @@ put_time(struct wl_jw *w, const char *name, int64_t ms)
 static void
 put_figures(struct wl_jw *w, const struct wl_db_price_row *p)
 {
-	char name[64], usd[32];
+	char usd[32];
 	int f;
 
 	for (f = 0; f < WL_PRICE_FIGURE_MAX; f++) {
 		if (p->nano[f] < 0)
 			continue;
-		snprintf(name, sizeof(name), "%s_usd_per_mtok",
-		    wl_db_price_figure((enum wl_price_figure)f));
-		wl_money_usd(p->nano[f], usd);
-		wl_jw_raw(w, name, usd, strlen(usd));
+		if (wl_db_price_by_unit((enum wl_price_figure)f))
+			wl_money_usd_each(p->nano[f], usd);
+		else
+			wl_money_usd(p->nano[f], usd);
+		wl_jw_raw(w, wl_db_price_column((enum wl_price_figure)f),
+		    usd, strlen(usd));
 	}
 }
 

@@ -225,7 +225,9 @@ find_route(struct wl_ctx *ctx)
 static int64_t
 max_body(const struct wl_ctx *ctx)
 {
-	return ctx->route->max_body == -1 ? ctx->conf->max_body :
+	if (ctx->route->max_body == WL_BODY_UPLOAD)
+		return ctx->conf->max_upload;
+	return ctx->route->max_body == WL_BODY ? ctx->conf->max_body :
 	    ctx->route->max_body;
 }
 

@@ -66,6 +66,7 @@ struct wl_conf {
 	int64_t	 heartbeat;
 	int64_t	 stream_buffer;		/* per stream, then paused */
 	int64_t	 max_response;		/* an unstreamed answer */
+	int64_t	 max_upload;		/* body of a route for files */
 	bool	 drain_on_disconnect;	/* read on for the usage */
 	int64_t	 upstream_attempts;	/* of one call */
 	int64_t	 upstream_retries;	/* of one target */

@@ -90,6 +90,8 @@ const struct wl_conf_row wl_conf_table[] = {
 	    "Requests that one process serves at once."),
 	NUMBER(max_response, WL_C_SIZE, "32m", KIB, GIB,
 	    "Largest answer of a provider that is not streamed."),
+	NUMBER(max_upload, WL_C_SIZE, "32m", KIB, GIB,
+	    "Largest request body of a route that takes files."),
 	WORD(on_redis_failure, WL_C_WORD, "open", "open|closed",
 	    "Without Redis: admit calls (open) or answer 503 (closed)."),
 	STRING(operator_addresses, "",

@@ -169,3 +169,11 @@ wl_money_usd(int64_t nano, char out[32])
 	    (unsigned long long)(v / 1000000000),
 	    (unsigned long long)(v % 1000000000));
 }
+
+void
+wl_money_usd_each(int64_t nano, char out[32])
+{
+	snprintf(out, 32, "%lld.%015lld",
+	    (long long)(nano / INT64_C(1000000000000000)),
+	    (long long)(nano % INT64_C(1000000000000000)));
+}

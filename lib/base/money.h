@@ -24,4 +24,8 @@ int wl_money_parse(const char *s, size_t len, int64_t scale, int64_t *out)
 /* NANO as USD with nine decimals: "0.000123000". OUT holds 32 bytes. */
 void wl_money_usd(int64_t nano, char out[32]);
 
+/* What one costs where a million cost NANO, not below 0, in USD with 15
+ * decimals. */
+void wl_money_usd_each(int64_t nano, char out[32]);
+
 #endif

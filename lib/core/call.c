@@ -10,6 +10,7 @@
 
 #include "lib/base/arena.h"
 #include "lib/base/json.h"
+#include "lib/core/call_priv.h"
 #include "lib/http/req.h"
 
 /* So long is no word of any language. */
@@ -21,21 +22,41 @@
 
 /* Members that decide where a body goes and how it comes back. */
 static const char *const deciding[] = { "background", "model", "stream",
-    "stream_options" };
+    "stream_format", "stream_options" };
 
 /*
- * Each API: its path, the member that carries the text, and the one beside it.
+ * Each API: its path, the member that carries the text, and the one beside it;
+ * whether the first must be there, what kind of API it is, and of body.
  */
 static const struct {
 	const char	*path, *content, *system;
+	bool		 needed, media, form;
 } apis[] = {
-	[WL_API_CHAT] = { "/v1/chat/completions", "messages", NULL },
-	[WL_API_COMPLETIONS] = { "/v1/completions", "prompt", NULL },
+	[WL_API_CHAT] = { "/v1/chat/completions", "messages", NULL,
+	    true, false, false },
+	[WL_API_COMPLETIONS] = { "/v1/completions", "prompt", NULL,
+	    true, false, false },
 	[WL_API_COUNT_TOKENS] = { "/v1/messages/count_tokens", "messages",
-	    "system" },
-	[WL_API_EMBEDDINGS] = { "/v1/embeddings", "input", NULL },
-	[WL_API_MESSAGES] = { "/v1/messages", "messages", "system" },
-	[WL_API_RESPONSES] = { "/v1/responses", "input", "instructions" },
+	    "system", true, false, false },
+	[WL_API_EMBEDDINGS] = { "/v1/embeddings", "input", NULL,
+	    true, false, false },
+	[WL_API_MESSAGES] = { "/v1/messages", "messages", "system",
+	    true, false, false },
+	[WL_API_RESPONSES] = { "/v1/responses", "input", "instructions",
+	    true, false, false },
+	[WL_API_IMAGES] = { "/v1/images/generations", "prompt", NULL,
+	    true, true, false },
+	[WL_API_IMAGE_EDITS] = { "/v1/images/edits", "prompt", NULL,
+	    false, true, true },
+	[WL_API_IMAGE_VARIATIONS] = { "/v1/images/variations", "prompt", NULL,
+	    false, true, true },
+	[WL_API_TRANSCRIPTIONS] = { "/v1/audio/transcriptions", "prompt", NULL,
+	    false, true, true },
+	[WL_API_TRANSLATIONS] = { "/v1/audio/translations", "prompt", NULL,
+	    false, true, true },
+	[WL_API_SPEECH] = { "/v1/audio/speech", "input", NULL,
+	    true, true, false },
+	[WL_API_RERANK] = { "/v1/rerank", "query", NULL, true, true, false },
 };
 static_assert(sizeof(apis) / sizeof(apis[0]) == WL_API_MAX,
     "a row for every API");
@@ -73,6 +94,18 @@ wl_api_path(enum wl_api api)
 	return apis[api].path;
 }
 
+bool
+wl_api_is_media(enum wl_api api)
+{
+	return apis[api].media;
+}
+
+bool
+wl_api_takes_form(enum wl_api api)
+{
+	return apis[api].form;
+}
+
 int64_t
 wl_tokens_estimate(int64_t len)
 {
@@ -93,6 +126,7 @@ wl_result_init(struct wl_result *res, struct wl_arena *a, size_t keep)
 {
 	memset(res, 0, sizeof(*res));
 	res->usage = (struct wl_usage){ -1, -1, -1, -1, -1, WL_U_NONE };
+	res->units = WL_UNITS_NONE;
 	res->first_byte_us = res->first_data_us = res->upstream_us = -1;
 	res->tool = res->sequence = -1;
 	res->keep = keep;
@@ -275,6 +309,9 @@ wl_ask_estimate(const struct wl_ask *ask)
 	if (wl_api_system(ask->api) != NULL &&
 	    json_object_object_get_ex(ask->json, wl_api_system(ask->api), &o))
 		measure(o, &m);
+	if (ask->api == WL_API_RERANK &&
+	    json_object_object_get_ex(ask->json, "documents", &o))
+		measure(o, &m);
 	return wl_tokens_estimate(m.bytes) + m.tokens;
 }
 
@@ -328,6 +365,8 @@ read_members(struct wl_ask *ask)
 		    USER_MAX);
 	if (ask->api != WL_API_EMBEDDINGS && ask->api != WL_API_COUNT_TOKENS)
 		(void)wl_json_bool(ask->json, "stream", &ask->stream);
+	if (apis[ask->api].media)
+		wl_ask_media(ask);
 	options = wl_json_obj(ask->json, "stream_options");
 	if (ask->stream && options != NULL)
 		(void)wl_json_bool(options, "include_usage",
@@ -393,19 +432,29 @@ void
 wl_ask_read(struct wl_ask *ask, enum wl_api api, const struct wl_req *r)
 {
 	enum wl_json_fault fault;
+	bool form;
 
 	memset(ask, 0, sizeof(*ask));
 	ask->api = api;
 	ask->body = r->body;
-	ask->model = ask->user = WL_STR("");
-	if (!is_json_type(r->content_type)) {
+	ask->model = ask->user = ask->prompt = WL_STR("");
+	ask->choices = 1;
+	ask->characters = -1;
+	form = apis[api].form && r->content_type != NULL &&
+	    strcmp(r->content_type, "multipart/form-data") == 0;
+	if (!form && !is_json_type(r->content_type)) {
 		wl_err_set(&ask->fault, WL_E_UNSUPPORTED_MEDIA,
-		    "Send the body as Content-Type: application/json.");
+		    "Send the body as Content-Type: %s.", apis[api].form ?
+		    "multipart/form-data" : "application/json");
 		return;
 	}
 	if (r->encoded) {
 		wl_err_set(&ask->fault, WL_E_UNSUPPORTED_MEDIA,
 		    "Send the body without Content-Encoding.");
+		return;
+	}
+	if (form) {
+		wl_ask_form(ask, r);
 		return;
 	}
 	ask->json = wl_json_parse(r->arena, r->body.p == NULL ? "" : r->body.p,
@@ -528,7 +577,10 @@ wl_ask_check(const struct wl_ask *ask, struct wl_err *e)
 		return check_messages(ask, e);
 	if (ask->api == WL_API_RESPONSES)
 		return check_response(ask, e);
-	if (!wl_json_has(ask->json, wl_api_content(ask->api)))
-		return bad(e, wl_api_content(ask->api), "is missing");
+	if (apis[ask->api].needed && !wl_json_has(ask->json,
+	    apis[ask->api].content))
+		return bad(e, apis[ask->api].content, "is missing");
+	if (ask->api == WL_API_RERANK && !wl_json_has(ask->json, "documents"))
+		return bad(e, "documents", "is missing");
 	return 0;
 }

@@ -20,6 +20,10 @@ struct wl_req;
 enum wl_api {
 	WL_API_CHAT, WL_API_COMPLETIONS, WL_API_COUNT_TOKENS,
 	WL_API_EMBEDDINGS, WL_API_MESSAGES, WL_API_RESPONSES,
+	/* passed through, see wl_api_is_media() */
+	WL_API_IMAGES, WL_API_IMAGE_EDITS, WL_API_IMAGE_VARIATIONS,
+	WL_API_TRANSCRIPTIONS, WL_API_TRANSLATIONS, WL_API_SPEECH,
+	WL_API_RERANK,
 	WL_API_MAX
 };
 
@@ -37,6 +41,14 @@ const char *wl_api_system(enum wl_api api);
  * The path of API: "/v1/messages".
  */
 const char *wl_api_path(enum wl_api api);
+
+/*
+ * Pictures, sounds and rankings: metered by other units than tokens, too, and
+ * passed through otherwise.  And whether its body may be a form
+ * (multipart/form-data).
+ */
+bool wl_api_is_media(enum wl_api api);
+bool wl_api_takes_form(enum wl_api api);
 
 /*
  * Whether a text is none but a picture, a sound or the like, which nobody
@@ -63,7 +75,12 @@ struct wl_ask {
 	struct wl_str		 user;		/* "user" field, or empty */
 	bool			 stream;
 	bool			 include_usage;	/* the client asked for it */
+	const char		*form_type;	/* Content-Type of a form;
+						   NULL: the body is JSON */
+	struct wl_str		 prompt;	/* field of a form */
 	int64_t			 max_tokens;	/* 0: not given */
+	int64_t			 choices;	/* pictures; 1: not given */
+	int64_t			 characters;	/* to be spoken, or -1 */
 	int64_t			 input_estimate;	/* tokens; 0 where
 							   none are used */
 	/* headers of Anthropic's API, for such a provider; NULL: none */
@@ -86,6 +103,20 @@ struct wl_usage {
 				 reasoning;
 	enum wl_usage_source	 source;
 };
+
+/*
+ * What else was used, -1: not known.  The TEXT, IMAGE and AUDIO tokens are
+ * parts of those of the usage, where the provider tells them apart.
+ */
+struct wl_units {
+	int64_t			 images;	/* made */
+	int64_t			 audio_ms;	/* heard */
+	int64_t			 characters;	/* spoken */
+	int64_t			 searches;	/* of documents */
+	int64_t			 image_input, audio_input;	/* tokens */
+	int64_t			 text_output;	/* of pictures, tokens */
+};
+#define WL_UNITS_NONE	((struct wl_units){ -1, -1, -1, -1, -1, -1, -1 })
 
 /*
  * The name of S in events: "none", "provider", "estimated", "partial".
@@ -135,6 +166,7 @@ struct wl_result {
 	char		 response_id[129];	/* the provider's id, or "" */
 	char		 finish_reason[33];
 	struct wl_usage	 usage;
+	struct wl_units	 units;
 	bool		 price_known;
 	int64_t		 cost_nano;
 	int64_t		 price_effective_ms;

@@ -19,6 +19,13 @@ static const char *const api_names[] = {
 	[WL_API_EMBEDDINGS] = "embeddings",
 	[WL_API_MESSAGES] = "messages",
 	[WL_API_RESPONSES] = "responses",
+	[WL_API_IMAGES] = "images",
+	[WL_API_IMAGE_EDITS] = "edits of images",
+	[WL_API_IMAGE_VARIATIONS] = "variations of images",
+	[WL_API_TRANSCRIPTIONS] = "transcriptions",
+	[WL_API_TRANSLATIONS] = "translations of speech",
+	[WL_API_SPEECH] = "speech",
+	[WL_API_RERANK] = "rerank",
 };
 
 /*

@@ -379,6 +379,8 @@ put_input(struct record *rec, const struct wl_ask *ask, size_t max)
 	struct walk k = { &inner, max }, first = { &inner, max / 4 };
 	struct wl_buf b;
 
+	if (ask->form_type != NULL && ask->prompt.len > 0)
+		put_text(rec, "input", ask->prompt.p, ask->prompt.len, max);
 	if (!json_object_object_get_ex(ask->json, name, &o) &&
 	    ask->api == WL_API_RESPONSES)
 		/* one that the provider keeps, and what stands in it */
@@ -583,6 +585,17 @@ put_tries(struct record *rec, const struct wl_result *res)
 }
 
 static void
+put_units(struct record *rec, const struct wl_units *u)
+{
+	put_count(rec, "images", u->images);
+	put_count(rec, "audio_ms", u->audio_ms);
+	put_count(rec, "characters", u->characters);
+	put_count(rec, "searches", u->searches);
+	put_count(rec, "image_tokens", u->image_input);
+	put_count(rec, "audio_tokens", u->audio_input);
+}
+
+static void
 put_attributes(struct record *rec, const struct wl_ask *ask,
     const struct wl_result *res)
 {
@@ -601,6 +614,7 @@ put_attributes(struct record *rec, const struct wl_ask *ask,
 		put_word(rec, "provider_key",
 		    res->tried[res->ntried - 1].hint);
 	put_tries(rec, res);
+	put_units(rec, &res->units);
 	wl_jw_end(&rec->w, '}');
 }
 

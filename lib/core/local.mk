@@ -3,7 +3,8 @@ libwatchllm_a_SOURCES += \
 	lib/core/admin.c lib/core/admin.h \
 	lib/core/audit.c lib/core/audit.h \
 	lib/core/auth.c lib/core/auth.h \
-	lib/core/call.c lib/core/call.h \
+	lib/core/call.c lib/core/call.h lib/core/call_priv.h \
+	lib/core/call_media.c \
 	lib/core/capability.c lib/core/capability.h \
 	lib/core/catalog.c lib/core/catalog.h \
 	lib/core/chat_in.c lib/core/chat_in.h \
@@ -37,6 +38,7 @@ libwatchllm_a_SOURCES += \
 	lib/core/once.c lib/core/once.h \
 	lib/core/price.c lib/core/price.h \
 	lib/core/price_import.c lib/core/price_import.h \
+	lib/core/price_media.c \
 	lib/core/promise.c lib/core/promise.h \
 	lib/core/provider.c lib/core/provider.h \
 	lib/core/provider_anthropic.c lib/core/provider_anthropic.h \
@@ -53,6 +55,7 @@ libwatchllm_a_SOURCES += \
 	lib/core/provider_gemini_chat.c \
 	lib/core/provider_openai.c lib/core/provider_openai.h \
 	lib/core/provider_openai_list.c \
+	lib/core/provider_openai_media.c \
 	lib/core/provider_openai_read.c \
 	lib/core/provider_openai_responses.c \
 	lib/core/redact.c lib/core/redact.h lib/core/redact_priv.h \

@@ -131,9 +131,18 @@ get(const char *key, const struct wl_db_price **p, struct wl_err *e)
 	return use;
 }
 
-int
-wl_price_cost(const char *provider, const char *model,
-    const struct wl_usage *u, int64_t *nano, int64_t *effective_ms)
+/*
+ * A call that is to be priced; UNITS NULL: by its tokens alone.
+ */
+struct billed {
+	enum wl_api		 api;
+	const struct wl_usage	*u;
+	const struct wl_units	*units;
+};
+
+static int
+find(const char *provider, const char *model, const struct billed *b,
+    int64_t *nano, int64_t *effective_ms)
 {
 	const struct wl_db_price *p;
 	struct wl_memo_value *use;
@@ -149,11 +158,31 @@ wl_price_cost(const char *provider, const char *model,
 		return 0;
 	}
 	if (p != NULL) {
-		rc = wl_price_at(p, u, nano);
+		rc = b->units == NULL ? wl_price_at(p, b->u, nano) :
+		    wl_price_media_at(p, b->api, b->u, b->units, nano);
 		*effective_ms = p->effective_ms;
 	}
 	wl_memo_put(use);
 	return rc;
+}
+
+int
+wl_price_cost(const char *provider, const char *model,
+    const struct wl_usage *u, int64_t *nano, int64_t *effective_ms)
+{
+	struct billed b = { .api = WL_API_MAX, .u = u };
+
+	return find(provider, model, &b, nano, effective_ms);
+}
+
+int
+wl_price_media(const char *provider, const char *model, enum wl_api api,
+    const struct wl_usage *u, const struct wl_units *units, int64_t *nano,
+    int64_t *effective_ms)
+{
+	struct billed b = { api, u, units };
+
+	return find(provider, model, &b, nano, effective_ms);
 }
 
 void

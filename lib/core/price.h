@@ -19,6 +19,17 @@ int wl_price_cost(const char *provider, const char *model,
     const struct wl_usage *u, int64_t *nano, int64_t *effective_ms);
 
 /*
+ * The same of a call of API, which is media: by tokens where the provider told
+ * them, and by pictures, seconds, characters or searches where such a price
+ * is known.  Of tokens of pictures and sounds each kind needs its own price.
+ */
+int wl_price_media(const char *provider, const char *model, enum wl_api api,
+    const struct wl_usage *u, const struct wl_units *units, int64_t *nano,
+    int64_t *effective_ms);
+int wl_price_media_at(const struct wl_db_price *p, enum wl_api api,
+    const struct wl_usage *u, const struct wl_units *units, int64_t *nano);
+
+/*
  * The same at price P, which is known.
  */
 int wl_price_at(const struct wl_db_price *p, const struct wl_usage *u,

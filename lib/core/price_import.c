@@ -187,18 +187,15 @@ next_field(struct wl_arena *a, struct wl_str *rest, struct wl_str *field,
 static int
 column_by_name(struct wl_str name)
 {
-	char full[64];
 	int i;
 
 	for (i = 0; i < COL_FIGURE; i++)
 		if (wl_str_eq(name, columns[i]))
 			return i;
-	for (i = 0; i < WL_PRICE_FIGURE_MAX; i++) {
-		snprintf(full, sizeof(full), "%s_usd_per_mtok",
-		    wl_db_price_figure((enum wl_price_figure)i));
-		if (wl_str_eq(name, full))
+	for (i = 0; i < WL_PRICE_FIGURE_MAX; i++)
+		if (wl_str_eq(name, wl_db_price_column(
+		    (enum wl_price_figure)i)))
 			return COL_FIGURE + i;
-	}
 	return -1;
 }
 
@@ -231,8 +228,10 @@ set_field(struct reader *rd, struct wl_db_price_row *row, int col,
 	if (field.len == 0)
 		return NULL;
 	if (col >= COL_FIGURE)
-		return figure(field, SCALE_MTOK, &row->nano[col -
-		    COL_FIGURE]) == -1 ? "not an amount of dollars" : NULL;
+		return figure(field, wl_db_price_by_unit((enum
+		    wl_price_figure)(col - COL_FIGURE)) ? SCALE_TOKEN :
+		    SCALE_MTOK, &row->nano[col - COL_FIGURE]) == -1 ?
+		    "not an amount of dollars" : NULL;
 	switch ((enum column)col) {
 	case COL_EFFECTIVE_FROM:
 		return wl_clock_parse(field.p, field.len, &row->from_ms) ==
@@ -381,9 +380,17 @@ static const struct {
 	{ "cache_read_input_token_cost", WL_PF_CACHE_READ },
 	{ "cache_read_input_token_cost_above_200k_tokens",
 	    WL_PF_CACHE_READ_ABOVE_200K },
+	{ "input_cost_per_audio_token", WL_PF_AUDIO_INPUT },
+	{ "input_cost_per_character", WL_PF_CHARACTER },
+	{ "input_cost_per_image_token", WL_PF_IMAGE_INPUT },
+	{ "input_cost_per_query", WL_PF_QUERY },
+	{ "input_cost_per_second", WL_PF_SECOND },
 	{ "input_cost_per_token", WL_PF_INPUT },
 	{ "input_cost_per_token_above_200k_tokens", WL_PF_INPUT_ABOVE_200K },
 	{ "input_cost_per_token_batches", WL_PF_BATCH_INPUT },
+	{ "output_cost_per_audio_token", WL_PF_AUDIO_OUTPUT },
+	{ "output_cost_per_image", WL_PF_IMAGE },
+	{ "output_cost_per_image_token", WL_PF_IMAGE_OUTPUT },
 	{ "output_cost_per_reasoning_token", WL_PF_REASONING },
 	{ "output_cost_per_token", WL_PF_OUTPUT },
 	{ "output_cost_per_token_above_200k_tokens", WL_PF_OUTPUT_ABOVE_200K },
@@ -496,6 +503,20 @@ read_member(struct reader *rd, struct wl_db_price_row *row,
 }
 
 /*
+ * Whether a call can be billed by it.
+ */
+static bool
+is_priced(const struct wl_db_price_row *row)
+{
+	int f;
+
+	for (f = WL_PF_IMAGE; f < WL_PRICE_FIGURE_MAX; f++)
+		if (row->nano[f] != -1)
+			return true;
+	return row->nano[WL_PF_INPUT] != -1 || row->nano[WL_PF_OUTPUT] != -1;
+}
+
+/*
  * Read an entry.  Returns why it is skipped, or WL_PRICE_SKIP_MAX.
  */
 static enum wl_price_skip
@@ -518,7 +539,7 @@ read_entry(struct reader *rd, struct wl_str name, struct wl_str entry,
 		return WL_SKIP_INVALID;
 	if (rd->provider != NULL && strcmp(rd->provider, row->provider) != 0)
 		return WL_SKIP_PROVIDER;
-	if (row->nano[WL_PF_INPUT] == -1 && row->nano[WL_PF_OUTPUT] == -1)
+	if (!is_priced(row))
 		return WL_SKIP_NO_TOKENS;
 	row->model = bare_model(row->model, row->provider);
 	return WL_PRICE_SKIP_MAX;

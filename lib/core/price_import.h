@@ -19,7 +19,7 @@ struct wl_err;
 enum wl_price_skip {
 	WL_SKIP_EXAMPLE,	/* "sample_spec", which explains the format */
 	WL_SKIP_INVALID,	/* no object, a figure that is none, a bad name */
-	WL_SKIP_NO_TOKENS,	/* not priced per token of input or output */
+	WL_SKIP_NO_TOKENS,	/* not priced per token, picture, second, ... */
 	WL_SKIP_PROVIDER,	/* of another provider than was asked for */
 	WL_SKIP_TWICE,		/* an earlier entry has its provider and model */
 	WL_PRICE_SKIP_MAX
@@ -44,15 +44,16 @@ struct wl_price_import {
  * CSV (RFC 4180, a field does not span lines): a first line of column names;
  * provider (may be missing where PROVIDER is given) and model; mode, source,
  * effective_from (RFC 3339), max_input_tokens, max_output_tokens; and figures
- * in dollars per million tokens, NAME_usd_per_mtok for each name of
- * wl_db_price_figure().  Anything else is an error with its line.
+ * in dollars, one for each name of wl_db_price_column().  Anything else is an
+ * error with its line.
  *
  * LiteLLM: members of one object, named by the model, with prices in dollars
  * per token.  Its provider names become ours ("together_ai" is "together",
  * "vertex_ai-..." is "vertex_ai", ...; what has no name of ours keeps its
  * own), and a provider's name in front of the model's ("groq/...") goes.
  * Entries that cannot be used are left out and counted; prices other than
- * those of tokens by class, batches and long inputs are not read.
+ * those of tokens by class and kind, batches, long inputs, and of a picture
+ * made, a second heard, a character spoken, a search, are not read.
  *
  * Decimals are read exactly and rounded once, half to even, to nano-dollars
  * per million tokens.  Returns 0, or -1 with *E WL_E_INVALID_REQUEST.

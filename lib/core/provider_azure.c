@@ -28,6 +28,13 @@ static const struct path {
 	[WL_API_EMBEDDINGS] = { "/embeddings", true },
 	[WL_API_MESSAGES] = { NULL, false },
 	[WL_API_RESPONSES] = { "/responses", false },
+	[WL_API_IMAGES] = { "/images/generations", true },
+	[WL_API_IMAGE_EDITS] = { "/images/edits", true },
+	[WL_API_IMAGE_VARIATIONS] = { NULL, false },
+	[WL_API_TRANSCRIPTIONS] = { "/audio/transcriptions", true },
+	[WL_API_TRANSLATIONS] = { "/audio/translations", true },
+	[WL_API_SPEECH] = { "/audio/speech", true },
+	[WL_API_RERANK] = { NULL, false },
 };
 static_assert(sizeof(paths) / sizeof(paths[0]) == WL_API_MAX,
     "a path for every API");
@@ -77,8 +84,9 @@ list(struct wl_arena *a, const struct wl_target *t, struct wl_upcall *u,
 
 const struct wl_provider wl_provider_azure = {
 	.wire = "azure",
-	.apis = WL_APIS(WL_API_CHAT) | WL_APIS(WL_API_COMPLETIONS) |
-	    WL_APIS(WL_API_EMBEDDINGS) | WL_APIS(WL_API_RESPONSES),
+	.apis = WL_APIS_ALL & ~(WL_APIS(WL_API_COUNT_TOKENS) |
+	    WL_APIS(WL_API_MESSAGES) |
+	    WL_APIS(WL_API_IMAGE_VARIATIONS) | WL_APIS(WL_API_RERANK)),
 	.native = WL_APIS_ALL,
 	.request = request,
 	.answer = wl_openai_answer,

@@ -4,6 +4,7 @@
 #include "config.h"
 #include "lib/core/provider_edit.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/arena.h"
@@ -37,7 +38,7 @@ wl_edit_splice(struct wl_arena *a, struct wl_str body,
 	}
 	for (i = 0; i < ed->n; i++)
 		len += ed->e[i].text.len - ed->e[i].cut;
-	if ((p = wl_arena_alloc(a, len)) == NULL)
+	if ((p = malloc(len)) == NULL || wl_arena_defer(a, free, p) == -1)
 		return -1;
 	*out = (struct wl_str){ p, len };
 	for (i = 0; i < ed->n; i++) {
@@ -60,8 +61,15 @@ wl_edit_model(struct wl_arena *a, const struct wl_ask *ask,
 	size_t off, len;
 	bool dup;
 
-	if (wl_str_eq(ask->model, t->model) || !wl_json_find(ask->body.p,
-	    ask->body.len, "model", &off, &len, &dup))
+	if (wl_str_eq(ask->model, t->model))
+		return 0;
+	if (ask->form_type != NULL) {
+		wl_edit_add(ed, (size_t)(ask->model.p - ask->body.p),
+		    ask->model.len, wl_str_of(t->model));
+		return strpbrk(t->model, "\r\n") == NULL ? 0 : -1;
+	}
+	if (!wl_json_find(ask->body.p, ask->body.len, "model", &off, &len,
+	    &dup))
 		return 0;
 	wl_buf_init(&b, 0);
 	wl_json_quote(&b, t->model, strlen(t->model));

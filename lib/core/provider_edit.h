@@ -30,14 +30,15 @@ void wl_edit_add(struct wl_edits *ed, size_t off, size_t cut,
     struct wl_str text);
 
 /*
- * The model's name becomes that of T, when it is another one.  0, or -1: no
- * memory.
+ * The model's name, in JSON or in a form, becomes that of T, when it is another
+ * one.  0, or -1: no memory, or a name that no field could hold.
  */
 int wl_edit_model(struct wl_arena *a, const struct wl_ask *ask,
     const struct wl_target *t, struct wl_edits *ed);
 
 /*
- * BODY with its edits into *OUT, in the arena, or BODY itself when there are
+ * BODY with its edits into *OUT, which goes with the arena but is no part of
+ * what that may hold, since uploads are large; BODY itself when there are
  * none.  0, or -1: no memory.
  */
 int wl_edit_splice(struct wl_arena *a, struct wl_str body,

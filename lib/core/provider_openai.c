@@ -6,6 +6,7 @@
 #include "lib/core/provider_openai.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/arena.h"
@@ -22,6 +23,13 @@ static const char *const paths[] = {
 	[WL_API_EMBEDDINGS] = "/embeddings",
 	[WL_API_MESSAGES] = NULL,
 	[WL_API_RESPONSES] = "/responses",
+	[WL_API_IMAGES] = "/images/generations",
+	[WL_API_IMAGE_EDITS] = "/images/edits",
+	[WL_API_IMAGE_VARIATIONS] = "/images/variations",
+	[WL_API_TRANSCRIPTIONS] = "/audio/transcriptions",
+	[WL_API_TRANSLATIONS] = "/audio/translations",
+	[WL_API_SPEECH] = "/audio/speech",
+	[WL_API_RERANK] = "/rerank",
 };
 static_assert(sizeof(paths) / sizeof(paths[0]) == WL_API_MAX,
     "a path for every API");
@@ -113,9 +121,9 @@ wl_openai_post(struct wl_arena *a, const struct wl_ask *ask,
 	    wl_edit_splice(a, ask->body, &ed, &u->body) == -1 || u->url == NULL ||
 	    u->headers == NULL || wl_openai_key_header(a, t, &key) == -1)
 		return wl_err_set(e, WL_E_UNAVAILABLE, NULL);
-	u->headers[n++] = "Content-Type: application/json";
-	u->headers[n++] = ask->stream ? "Accept: text/event-stream" :
-	    "Accept: application/json";
+	if (wl_openai_types(a, ask, u->headers) == -1)
+		return wl_err_set(e, WL_E_UNAVAILABLE, NULL);
+	n += 2;
 	if (key != NULL)
 		u->headers[n++] = key;
 	u->headers[n] = wl_arena_printf(a, "X-Request-Id: %s", request_id);
@@ -313,6 +321,8 @@ wl_openai_answer(struct wl_arena *a, const struct wl_ask *ask,
 
 	if (ask->api == WL_API_RESPONSES)
 		return wl_openai_response(a, t, body, res);
+	if (wl_api_is_media(ask->api))
+		return wl_openai_media(a, ask, t, body, res);
 	if (!wl_openai_outline(body, part_names, part, PART_MAX) ||
 	    part[main_part].p == NULL || part[main_part].p[0] != '[' ||
 	    wl_provider_error_tells(wl_openai_parse(a, part[PART_ERROR])))
@@ -361,6 +371,8 @@ wl_openai_chunk(struct wl_arena *a, const struct wl_ask *ask,
 	(void)relay;
 	if (ask->api == WL_API_RESPONSES)
 		return wl_openai_response_event(a, t, data, res);
+	if (wl_api_is_media(ask->api))
+		return wl_openai_media_event(a, ask, t, data, res);
 	if (wl_str_eq(wl_str_trim(data), "[DONE]"))
 		return WL_CHUNK_DONE;
 	o = wl_json_parse(a, data.p, data.len, &fault);
@@ -396,8 +408,8 @@ wl_openai_skimmed(const struct wl_ask *ask, struct wl_str head,
 
 const struct wl_provider wl_provider_openai = {
 	.wire = "openai",
-	.apis = WL_APIS(WL_API_CHAT) | WL_APIS(WL_API_COMPLETIONS) |
-	    WL_APIS(WL_API_EMBEDDINGS) | WL_APIS(WL_API_RESPONSES),
+	.apis = WL_APIS_ALL & ~(WL_APIS(WL_API_COUNT_TOKENS) |
+	    WL_APIS(WL_API_MESSAGES)),
 	.native = WL_APIS_ALL,
 	.request = request,
 	.answer = wl_openai_answer,

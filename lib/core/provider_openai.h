@@ -72,6 +72,23 @@ int wl_openai_listed(struct wl_arena *a, struct wl_str body,
     struct wl_model_item **v, int *n);
 
 /*
+ * The Content-Type of ASK's body and what it accepts, as two headers.  0, or
+ * -1: no memory.
+ */
+int wl_openai_types(struct wl_arena *a, const struct wl_ask *ask,
+    const char *headers[2]);
+
+/*
+ * As answer() and chunk() in struct wl_provider, of pictures, sounds and
+ * rankings.
+ */
+int wl_openai_media(struct wl_arena *a, const struct wl_ask *ask,
+    const struct wl_target *t, struct wl_str body, struct wl_result *res);
+enum wl_chunk wl_openai_media_event(struct wl_arena *a,
+    const struct wl_ask *ask, const struct wl_target *t, struct wl_str data,
+    struct wl_result *res);
+
+/*
  * The same of the Responses API.
  */
 int wl_openai_response(struct wl_arena *a, const struct wl_target *t,

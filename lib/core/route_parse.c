@@ -297,6 +297,13 @@ wl_route_api(const char *name, enum wl_api *api)
 		[WL_API_EMBEDDINGS] = "embeddings",
 		[WL_API_MESSAGES] = "messages",
 		[WL_API_RESPONSES] = "responses",
+		[WL_API_IMAGES] = "images",
+		[WL_API_IMAGE_EDITS] = "image_edits",
+		[WL_API_IMAGE_VARIATIONS] = "image_variations",
+		[WL_API_TRANSCRIPTIONS] = "transcriptions",
+		[WL_API_TRANSLATIONS] = "translations",
+		[WL_API_SPEECH] = "speech",
+		[WL_API_RERANK] = "rerank",
 	};
 	int i;
 

@@ -32,8 +32,8 @@ wl_stream_init(struct wl_stream *s, const struct wl_target *t,
 	s->arg = arg;
 	s->translated = wl_provider_translates(t->wire, ask->api);
 	s->longest = s->translated ? WL_STREAM_TRANSLATED :
-	    ask->api == WL_API_RESPONSES ? WL_STREAM_RESPONSE :
-	    WL_STREAM_EVENT;
+	    ask->api == WL_API_RESPONSES || wl_api_is_media(ask->api) ?
+	    WL_STREAM_RESPONSE : WL_STREAM_EVENT;
 	wl_sse_init(&s->sse, s->longest);
 	wl_buf_init(&s->held, 0);
 	wl_buf_init(&s->refusal, 0);
@@ -470,7 +470,7 @@ wl_stream_end(struct wl_stream *s)
 struct wl_str
 wl_stream_last(enum wl_api api)
 {
-	if (api == WL_API_RESPONSES)
+	if (api == WL_API_RESPONSES || wl_api_is_media(api))
 		return WL_STR("");
 	if (api == WL_API_MESSAGES)
 		return WL_STR("event: message_stop\n"

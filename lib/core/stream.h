@@ -17,7 +17,8 @@
 /*
  * Most bytes of an event that is held until it is complete, and read; a
  * longer one passes as it comes, unread.  The last event of the Responses API
- * holds the whole answer again, with the client's tools.
+ * holds the whole answer again, with the client's tools; pictures and sounds
+ * come whole in one.
  */
 #define WL_STREAM_EVENT		((size_t)192 * 1024)
 #define WL_STREAM_RESPONSE	((size_t)16 * 1024 * 1024)

@@ -34,6 +34,28 @@ estimate(struct wl_uprun *r, enum wl_usage_source source)
 	    source };
 	if (r->ask->api == WL_API_EMBEDDINGS)
 		u->output = -1;
+	if (!wl_api_is_media(r->ask->api))
+		return;
+	/* of a picture or a sound nobody can tell */
+	u->output = -1;
+	if (u->input == 0)
+		u->input = -1;
+}
+
+/*
+ * What was used costs at PROVIDER's price for MODEL.
+ */
+static int
+cost(struct wl_uprun *r, const char *model)
+{
+	struct wl_result *res = r->res;
+
+	if (wl_api_is_media(r->ask->api))
+		return wl_price_media(res->provider, model, r->ask->api,
+		    &res->usage, &res->units, &res->cost_nano,
+		    &res->price_effective_ms);
+	return wl_price_cost(res->provider, model, &res->usage,
+	    &res->cost_nano, &res->price_effective_ms);
 }
 
 static void
@@ -45,11 +67,9 @@ price(struct wl_uprun *r)
 	if (res->usage.source == WL_U_NONE)
 		return;
 	if (res->model_used[0] != '\0')
-		found = wl_price_cost(res->provider, res->model_used,
-		    &res->usage, &res->cost_nano, &res->price_effective_ms);
+		found = cost(r, res->model_used);
 	if (!found && strcmp(res->model, res->model_used) != 0)
-		found = wl_price_cost(res->provider, res->model,
-		    &res->usage, &res->cost_nano, &res->price_effective_ms);
+		found = cost(r, res->model);
 	res->price_known = found == 1;
 }
 

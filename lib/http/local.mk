@@ -3,6 +3,7 @@ libwatchllm_a_SOURCES += \
 	lib/http/cors.c lib/http/cors.h \
 	lib/http/guard.c lib/http/guard.h \
 	lib/http/io.h \
+	lib/http/multipart.c lib/http/multipart.h \
 	lib/http/names.c lib/http/names.h \
 	lib/http/req.c lib/http/req.h \
 	lib/http/resp.c lib/http/resp.h \

@@ -20,18 +20,30 @@
 
 #define IMPORT_MS	((int64_t)5 * 60 * 1000)
 
-static const char *const figures[] = {
-	[WL_PF_INPUT] = "input",
-	[WL_PF_OUTPUT] = "output",
-	[WL_PF_CACHE_READ] = "cache_read",
-	[WL_PF_CACHE_WRITE] = "cache_write",
-	[WL_PF_BATCH_INPUT] = "batch_input",
-	[WL_PF_BATCH_OUTPUT] = "batch_output",
-	[WL_PF_INPUT_ABOVE_200K] = "input_above_200k",
-	[WL_PF_OUTPUT_ABOVE_200K] = "output_above_200k",
-	[WL_PF_REASONING] = "reasoning",
-	[WL_PF_CACHE_READ_ABOVE_200K] = "cache_read_above_200k",
-	[WL_PF_CACHE_WRITE_ABOVE_200K] = "cache_write_above_200k",
+#define MTOK(name)	{ name, name "_usd_per_mtok" }
+#define UNIT(name)	{ name, name "_usd" }
+static const struct {
+	const char	*name, *column;
+} figures[] = {
+	[WL_PF_INPUT] = MTOK("input"),
+	[WL_PF_OUTPUT] = MTOK("output"),
+	[WL_PF_CACHE_READ] = MTOK("cache_read"),
+	[WL_PF_CACHE_WRITE] = MTOK("cache_write"),
+	[WL_PF_BATCH_INPUT] = MTOK("batch_input"),
+	[WL_PF_BATCH_OUTPUT] = MTOK("batch_output"),
+	[WL_PF_INPUT_ABOVE_200K] = MTOK("input_above_200k"),
+	[WL_PF_OUTPUT_ABOVE_200K] = MTOK("output_above_200k"),
+	[WL_PF_REASONING] = MTOK("reasoning"),
+	[WL_PF_CACHE_READ_ABOVE_200K] = MTOK("cache_read_above_200k"),
+	[WL_PF_CACHE_WRITE_ABOVE_200K] = MTOK("cache_write_above_200k"),
+	[WL_PF_IMAGE_INPUT] = MTOK("image_input"),
+	[WL_PF_IMAGE_OUTPUT] = MTOK("image_output"),
+	[WL_PF_AUDIO_INPUT] = MTOK("audio_input"),
+	[WL_PF_AUDIO_OUTPUT] = MTOK("audio_output"),
+	[WL_PF_IMAGE] = UNIT("image"),
+	[WL_PF_SECOND] = UNIT("second"),
+	[WL_PF_QUERY] = UNIT("query"),
+	[WL_PF_CHARACTER] = UNIT("character"),
 };
 static_assert(sizeof(figures) / sizeof(figures[0]) == WL_PRICE_FIGURE_MAX,
     "a name for every figure");
@@ -43,6 +55,9 @@ static_assert(sizeof(figures) / sizeof(figures[0]) == WL_PRICE_FIGURE_MAX,
 	t ".batch_output_nano, " t ".input_above_200k_nano, " \
 	t ".output_above_200k_nano, " t ".reasoning_nano, " \
 	t ".cache_read_above_200k_nano, " t ".cache_write_above_200k_nano, " \
+	t ".image_input_nano, " t ".image_output_nano, " \
+	t ".audio_input_nano, " t ".audio_output_nano, " t ".image_nano, " \
+	t ".second_nano, " t ".query_nano, " t ".character_nano, " \
 	t ".max_input_tokens, " t ".max_output_tokens"
 #define DATA \
 	"jsonb_to_recordset($1::jsonb) AS d (n integer, provider text," \
@@ -52,7 +67,10 @@ static_assert(sizeof(figures) / sizeof(figures[0]) == WL_PRICE_FIGURE_MAX,
 	" batch_output_nano bigint, input_above_200k_nano bigint," \
 	" output_above_200k_nano bigint, reasoning_nano bigint," \
 	" cache_read_above_200k_nano bigint," \
-	" cache_write_above_200k_nano bigint," \
+	" cache_write_above_200k_nano bigint, image_input_nano bigint," \
+	" image_output_nano bigint, audio_input_nano bigint," \
+	" audio_output_nano bigint, image_nano bigint, second_nano bigint," \
+	" query_nano bigint, character_nano bigint," \
 	" max_input_tokens bigint, max_output_tokens bigint)"
 #define ROW \
 	"p.provider, p.model, p.mode, p.source," \
@@ -87,7 +105,9 @@ static const char sql_insert[] =
     " source, input_nano, output_nano, cache_read_nano, cache_write_nano,"
     " batch_input_nano, batch_output_nano, input_above_200k_nano,"
     " output_above_200k_nano, reasoning_nano, cache_read_above_200k_nano,"
-    " cache_write_above_200k_nano, max_input_tokens, max_output_tokens)"
+    " cache_write_above_200k_nano, image_input_nano, image_output_nano,"
+    " audio_input_nano, audio_output_nano, image_nano, second_nano,"
+    " query_nano, character_nano, max_input_tokens, max_output_tokens)"
     " SELECT d.provider, d.model, watchllm.from_ms(d.from_ms), d.mode,"
     " d.source, " FIGURES("d") " FROM " DATA;
 static const char sql_list[] =
@@ -113,7 +133,19 @@ const struct wl_stmt wl_db_price_stmts[] = {
 const char *
 wl_db_price_figure(enum wl_price_figure f)
 {
-	return figures[f];
+	return figures[f].name;
+}
+
+const char *
+wl_db_price_column(enum wl_price_figure f)
+{
+	return figures[f].column;
+}
+
+bool
+wl_db_price_by_unit(enum wl_price_figure f)
+{
+	return f >= WL_PF_IMAGE;
 }
 
 /* ---- import ------------------------------------------------------------ */
@@ -139,7 +171,7 @@ put_row(struct wl_jw *w, int n, const struct wl_db_price_row *row)
 	wl_jw_str(w, "source", row->source);
 	wl_jw_int(w, "from_ms", row->from_ms);
 	for (f = 0; f < WL_PRICE_FIGURE_MAX; f++) {
-		snprintf(key, sizeof(key), "%s_nano", figures[f]);
+		snprintf(key, sizeof(key), "%s_nano", figures[f].name);
 		put_number(w, key, row->nano[f]);
 	}
 	put_number(w, "max_input_tokens", row->max_input);

@@ -19,17 +19,24 @@ enum wl_price_figure {
 	WL_PF_INPUT, WL_PF_OUTPUT, WL_PF_CACHE_READ, WL_PF_CACHE_WRITE,
 	WL_PF_BATCH_INPUT, WL_PF_BATCH_OUTPUT, WL_PF_INPUT_ABOVE_200K,
 	WL_PF_OUTPUT_ABOVE_200K, WL_PF_REASONING, WL_PF_CACHE_READ_ABOVE_200K,
-	WL_PF_CACHE_WRITE_ABOVE_200K, WL_PRICE_FIGURE_MAX
+	WL_PF_CACHE_WRITE_ABOVE_200K, WL_PF_IMAGE_INPUT, WL_PF_IMAGE_OUTPUT,
+	WL_PF_AUDIO_INPUT, WL_PF_AUDIO_OUTPUT,
+	/* of one picture, second, search, character */
+	WL_PF_IMAGE, WL_PF_SECOND, WL_PF_QUERY, WL_PF_CHARACTER,
+	WL_PRICE_FIGURE_MAX
 };
 
 /*
- * "input", "cache_read", ...; the column is NAME_nano.
+ * "input", "cache_read", ...; the column is NAME_nano.  What people read and
+ * write: "input_usd_per_mtok", and where it is not of tokens "image_usd".
  */
 const char *wl_db_price_figure(enum wl_price_figure f);
+const char *wl_db_price_column(enum wl_price_figure f);
+bool wl_db_price_by_unit(enum wl_price_figure f);
 
 /*
  * A price from FROM_MS until UNTIL_MS (WL_PRICE_OPEN: until a newer row
- * begins).  Figures are nano-dollars per million tokens, -1: not known or not
+ * begins).  Figures are nano-dollars per million tokens or units, -1: not known or not
  * priced apart; the most tokens of input and output, -1: not known.
  */
 #define WL_PRICE_OPEN	INT64_MAX

@@ -35,6 +35,9 @@ static const char sql_price[] =
     " a.input_nano, a.cache_read_nano, a.cache_write_nano, a.output_nano,"
     " a.reasoning_nano, a.input_above_200k_nano, a.output_above_200k_nano,"
     " a.cache_read_above_200k_nano, a.cache_write_above_200k_nano,"
+    " a.image_input_nano, a.image_output_nano, a.audio_input_nano,"
+    " a.audio_output_nano, a.image_nano, a.second_nano, a.query_nano,"
+    " a.character_nano,"
     " watchllm.to_ms(least(a.effective_to, (SELECT min(n.effective_from)"
     " FROM watchllm.price n WHERE n.provider = a.provider"
     " AND n.model IN ($2, watchllm.undated_model($2))"
@@ -204,7 +207,15 @@ wl_db_price(struct wl_arena *a, const char *provider, const char *model,
 	p->output_above_200k = wl_rows_int(r, 0, 9, -1);
 	p->cache_read_above_200k = wl_rows_int(r, 0, 10, -1);
 	p->cache_write_above_200k = wl_rows_int(r, 0, 11, -1);
-	p->until_ms = wl_rows_int(r, 0, 12, INT64_MAX);
+	p->image_input = wl_rows_int(r, 0, 12, -1);
+	p->image_output = wl_rows_int(r, 0, 13, -1);
+	p->audio_input = wl_rows_int(r, 0, 14, -1);
+	p->audio_output = wl_rows_int(r, 0, 15, -1);
+	p->image = wl_rows_int(r, 0, 16, -1);
+	p->second = wl_rows_int(r, 0, 17, -1);
+	p->query = wl_rows_int(r, 0, 18, -1);
+	p->character = wl_rows_int(r, 0, 19, -1);
+	p->until_ms = wl_rows_int(r, 0, 20, INT64_MAX);
 	return 1;
 }
 

@@ -27,6 +27,7 @@ EXTRA_DIST += \
 	tests/e2e/test_gateway.py \
 	tests/e2e/test_hostile.py \
 	tests/e2e/test_limits.py \
+	tests/e2e/test_media.py \
 	tests/e2e/test_models.py \
 	tests/e2e/test_openapi.py \
 	tests/e2e/test_openapi_admin.py \

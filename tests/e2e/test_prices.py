@@ -48,15 +48,15 @@ class Prices(unittest.TestCase):
                              " FROM watchllm.price"), "1|1970-01-01 00:00:00+00")
         self.assertEqual(self.counts(SEED), (0, 0, 253, 0))
         r = self.json("import", LITELLM)
-        self.assertEqual(r["added"] + r["changed"] + r["unchanged"], 38)
-        self.assertEqual(r["skipped_because"], {"example": 1, "invalid": 0, "no_token_price": 7,
+        self.assertEqual(r["added"] + r["changed"] + r["unchanged"], 43)
+        self.assertEqual(r["skipped_because"], {"example": 1, "invalid": 0, "no_token_price": 2,
                                                 "other_provider": 0, "twice": 1})
         self.assertEqual(len(r["changes"]), r["changed"])
         self.assertGreater(r["changed"], 0)
-        self.assertEqual(self.counts(LITELLM), (0, 0, 38, 9))
+        self.assertEqual(self.counts(LITELLM), (0, 0, 43, 4))
 
     def test_litellm_first(self) -> None:
-        self.assertEqual(self.counts(LITELLM), (38, 0, 0, 9))
+        self.assertEqual(self.counts(LITELLM), (43, 0, 0, 4))
         self.assertEqual(sql("SELECT max(effective_from) FROM watchllm.price"),
                          "1970-01-01 00:00:00+00")
         self.assertEqual(sql("SELECT input_nano FROM watchllm.price WHERE provider = 'groq'"

@@ -27,6 +27,8 @@ FUZZ_TARGETS += tests/fuzz/fuzz_ask
 tests_fuzz_fuzz_ask_LDADD = $(FUZZ_LIBS)
 FUZZ_TARGETS += tests/fuzz/fuzz_face_messages
 tests_fuzz_fuzz_face_messages_LDADD = $(FUZZ_LIBS)
+FUZZ_TARGETS += tests/fuzz/fuzz_multipart
+tests_fuzz_fuzz_multipart_LDADD = $(FUZZ_LIBS)
 FUZZ_TARGETS += tests/fuzz/fuzz_price_import
 tests_fuzz_fuzz_price_import_LDADD = $(FUZZ_LIBS)
 FUZZ_TARGETS += tests/fuzz/fuzz_re
@@ -180,6 +182,9 @@ EXTRA_DIST += \
 	tests/fuzz/corpus/ask/options \
 	tests/fuzz/corpus/ask/prompt \
 	tests/fuzz/corpus/ask/twins \
+	tests/fuzz/corpus/multipart/audio \
+	tests/fuzz/corpus/multipart/names \
+	tests/fuzz/corpus/multipart/quoted \
 	tests/fuzz/corpus/redact/dashes \
 	tests/fuzz/corpus/redact/keys \
 	tests/fuzz/corpus/redact/numbers \

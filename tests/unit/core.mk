@@ -13,6 +13,7 @@ UNIT_TESTS += \
 	tests/unit/test_model \
 	tests/unit/test_price \
 	tests/unit/test_price_import \
+	tests/unit/test_price_media \
 	tests/unit/test_promise \
 	tests/unit/test_provider_anthropic \
 	tests/unit/test_provider_anthropic_chat \
@@ -21,6 +22,7 @@ UNIT_TESTS += \
 	tests/unit/test_provider_gemini \
 	tests/unit/test_provider_openai \
 	tests/unit/test_provider_openai_list \
+	tests/unit/test_provider_openai_media \
 	tests/unit/test_provider_openai_responses \
 	tests/unit/test_redact \
 	tests/unit/test_redact_rules \

@@ -8,6 +8,7 @@ UNIT_TESTS += \
 	tests/unit/test_cors \
 	tests/unit/test_guard \
 	tests/unit/test_io_fcgx \
+	tests/unit/test_multipart \
 	tests/unit/test_record \
 	tests/unit/test_req \
 	tests/unit/test_resp \

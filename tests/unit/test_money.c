@@ -106,6 +106,11 @@ test_usd(void)
 {
 	char s[32];
 
+	/* 0.00003083 dollars a second */
+	wl_money_usd_each(30830000000, s);
+	CU_ASSERT_STRING_EQUAL(s, "0.000030830000000");
+	wl_money_usd_each(INT64_MAX, s);
+	CU_ASSERT_STRING_EQUAL(s, "9223.372036854775807");
 	wl_money_usd(123000, s);
 	CU_ASSERT_STRING_EQUAL(s, "0.000123000");
 	wl_money_usd(0, s);

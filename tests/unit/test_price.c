@@ -103,7 +103,7 @@ by_hand(void)
 		p = (struct wl_db_price){ "p", "m", 1, costs[i].input,
 		    costs[i].read, costs[i].write, costs[i].output,
 		    costs[i].reasoning, costs[i].in200, costs[i].out200,
-		    -1, -1, INT64_MAX };
+		    -1, -1, INT64_MAX, -1, -1, -1, -1, -1, -1, -1, -1 };
 		u = (struct wl_usage){ costs[i].u_input, costs[i].u_read,
 		    costs[i].u_write, costs[i].u_output,
 		    costs[i].u_reasoning, WL_U_PROVIDER };
@@ -140,7 +140,7 @@ long_and_cached(void)
 {
 	struct wl_db_price p = { "p", "m", 1, 3000000000, 300000000,
 	    3750000000, 15000000000, -1, 6000000000, 22500000000, 600000000,
-	    7500000000, INT64_MAX };
+	    7500000000, INT64_MAX, -1, -1, -1, -1, -1, -1, -1, -1 };
 	struct wl_usage u = { 100, 200000, 10, 1, -1, WL_U_PROVIDER };
 	int64_t nano = -1;
 

@@ -212,9 +212,9 @@ test_litellm(void)
 {
 	CU_ASSERT_EQUAL(import_file("tests/data/litellm_prices.json", NULL),
 	    0);
-	CU_ASSERT_EQUAL(list.n, 38);
+	CU_ASSERT_EQUAL(list.n, 43);
 	CU_ASSERT_EQUAL(list.skipped[WL_SKIP_EXAMPLE], 1);
-	CU_ASSERT_EQUAL(list.skipped[WL_SKIP_NO_TOKENS], 7);
+	CU_ASSERT_EQUAL(list.skipped[WL_SKIP_NO_TOKENS], 2);
 	CU_ASSERT_EQUAL(list.skipped[WL_SKIP_TWICE], 1);
 	CU_ASSERT_EQUAL(list.skipped[WL_SKIP_INVALID], 0);
 	CU_ASSERT_EQUAL(list.skipped[WL_SKIP_PROVIDER], 0);
@@ -235,6 +235,15 @@ test_litellm(void)
 	    nano[WL_PF_CACHE_WRITE_ABOVE_200K], 7500000000);
 	CU_ASSERT_EQUAL(price("openai", "gpt-4o")->
 	    nano[WL_PF_CACHE_READ_ABOVE_200K], -1);
+	/* dollars each, not per token */
+	CU_ASSERT_EQUAL(price("openai", "whisper-1")->nano[WL_PF_SECOND],
+	    100000000000);
+	CU_ASSERT_EQUAL(price("openai", "tts-1")->nano[WL_PF_CHARACTER],
+	    15000000000);
+	CU_ASSERT_EQUAL(price("vertex_ai", "imagegeneration@006")->
+	    nano[WL_PF_IMAGE], 20000000000000);
+	CU_ASSERT_EQUAL(price("openai", "gpt-4o-mini-transcribe")->
+	    nano[WL_PF_AUDIO_INPUT], 3000000000);
 	FIGURES("perplexity", "sonar-deep-research", 2000000000, 8000000000,
 	    -1, -1, -1, -1, -1, -1, 3000000000);
 	FIGURES("ollama", "llama3.1", 0, 0, -1, -1, -1, -1, -1, -1, -1);
@@ -291,8 +300,8 @@ test_litellm_of_one(void)
 {
 	CU_ASSERT_EQUAL(import_file("tests/data/litellm_prices.json", "groq"),
 	    0);
-	CU_ASSERT_EQUAL(list.n, 2);
-	CU_ASSERT_EQUAL(list.skipped[WL_SKIP_NO_TOKENS], 1);
+	CU_ASSERT_EQUAL(list.n, 3);
+	CU_ASSERT_EQUAL(list.skipped[WL_SKIP_NO_TOKENS], 0);
 }
 
 static void
