@@ -8,8 +8,9 @@ import unittest
 
 import anthropic
 import test_messages
-from gate import on_every_mount
+from gate import GateCase, on_every_mount
 from test_messages import MODEL, PIXEL, TOOLS, cost
+from vendor import Vendor
 
 
 class Case(test_messages.Case):
@@ -143,8 +144,107 @@ class Failures(test_messages.Failures):
     wire = "openai"
 
 
+class Mixed(Case):
+    """A model with a provider of each format: the second is asked when the
+    first cannot be reached, each in its own words."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        s = cls.gate.stores
+        cls.native = s.provider(f"native{cls.gate.web.port}", cls.gate.fake.base,
+                                wire="'anthropic'", price_provider="'anthropic'")
+        cls.closed = s.provider(f"closed{cls.gate.web.port}", "http://127.0.0.1:9/v1",
+                                wire="'anthropic'")
+        cls.gone = s.provider(f"gone{cls.gate.web.port}", "http://127.0.0.1:9/v1")
+
+    def serve(self, *providers: str) -> str:
+        model = f"mixed-{self.id().rpartition('.')[2]}"
+        for i, provider in enumerate(providers):
+            self.gate.stores.sql(f"""INSERT INTO watchllm.model_route
+                (pattern, kind, provider, priority)
+                VALUES ('{model}', 'exact', '{provider}', {i + 1})""", "postgres")
+        return model
+
+    def test_then_a_chat(self):
+        model = self.serve(self.closed, self.provider)
+        with self.stream(model=model) as s:
+            answer = s.get_final_message()
+        self.assertIn("No model wrote this text", answer.content[0].text)
+        self.check(self.row(), status="success", provider=self.provider, finish_reason="stop")
+
+    def test_then_its_own(self):
+        model = self.serve(self.gone, self.native)
+        with self.stream(model=model) as s:
+            answer = s.get_final_message()
+        self.assertIn("No model wrote this text", answer.content[0].text)
+        self.check(self.row(), status="success", provider=self.native, finish_reason="end_turn")
+
+    def test_who_can(self):
+        """What a chat cannot express goes to the one that can."""
+        model = self.serve(self.provider, self.native)
+        self.ask(model=model, extra_body={"container": "c"})
+        self.check(self.row(), status="success", provider=self.native)
+
+
+def candidate(*parts, finish: str | None = None) -> dict:
+    c = {"content": {"parts": list(parts), "role": "model"}, "index": 0}
+    if finish:
+        c["finishReason"] = finish
+    return {"candidates": [c], "modelVersion": "gemini-2.5-flash", "responseId": "r-1",
+            "usageMetadata": {"promptTokenCount": 12, "candidatesTokenCount": 9}}
+
+
+class Translated(GateCase):
+    """In front of a provider whose answers are made a chat before."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.vendor = Vendor()
+        cls.gate.stores.plan("messages")
+        cls.provider = cls.gate.stores.provider(
+            f"gemini{cls.gate.web.port}", cls.vendor.url + "/v1beta", wire="'gemini'",
+            auth="'x-goog-api-key'")
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        cls.vendor.stop()
+        super().tearDownClass()
+
+    def setUp(self) -> None:
+        self.vendor.reset()
+        _, key = self.gate.stores.project("messages", self.provider)
+        self.ai = anthropic.Anthropic(base_url=self.gate.url, api_key=key, max_retries=0,
+                                      timeout=20)
+        self.addCleanup(self.ai.close)
+
+    def test_create(self):
+        self.vendor.says(candidate({"text": "Hello."}, finish="STOP"))
+        answer = self.ai.messages.create(model="gemini-2.5-flash", max_tokens=50, system="Brief.",
+                                         messages=[{"role": "user", "content": "hi"}])
+        self.assertEqual((answer.content[0].text, answer.stop_reason, answer.usage.input_tokens,
+                          answer.usage.output_tokens), ("Hello.", "end_turn", 12, 9))
+        self.assertEqual(self.vendor.asked[0]["body"], {
+            "systemInstruction": {"parts": [{"text": "Brief."}]},
+            "contents": [{"role": "user", "parts": [{"text": "hi"}]}],
+            "generationConfig": {"maxOutputTokens": 50}})
+
+    def test_stream(self):
+        self.vendor.streams([
+            candidate({"text": "Hel"}), candidate({"text": "lo."}),
+            candidate({"functionCall": {"name": "weather", "args": {"place": "Rome"}}},
+                      finish="STOP")])
+        with self.ai.messages.stream(model="gemini-2.5-flash", max_tokens=50, tools=TOOLS,
+                                     messages=[{"role": "user", "content": "hi"}]) as s:
+            answer = s.get_final_message()
+        self.assertEqual((answer.content[0].text, answer.content[1].input, answer.stop_reason,
+                          answer.usage.output_tokens),
+                         ("Hello.", {"place": "Rome"}, "tool_use", 9))
+
+
 def load_tests(loader: unittest.TestLoader, _tests: object, _pattern: object) -> unittest.TestSuite:
-    return on_every_mount(loader, Client, Failures)
+    return on_every_mount(loader, Client, Failures, Mixed, Translated)
 
 
 if __name__ == "__main__":
