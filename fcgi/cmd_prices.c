@@ -125,6 +125,8 @@ static const struct wl_out_col cols[COL_MAX] = {
 	    "cache_read_above_200k_usd_per_mtok", WL_OUT_NUM },
 	[COL_FIGURE + WL_PF_CACHE_WRITE_ABOVE_200K] = {
 	    "cache_write_above_200k_usd_per_mtok", WL_OUT_NUM },
+	[COL_FIGURE + WL_PF_CACHE_WRITE_1H] = { "cache_write_1h_usd_per_mtok",
+	    WL_OUT_NUM },
 	[COL_FIGURE + WL_PF_IMAGE_INPUT] = { "image_input_usd_per_mtok",
 	    WL_OUT_NUM },
 	[COL_FIGURE + WL_PF_IMAGE_OUTPUT] = { "image_output_usd_per_mtok",

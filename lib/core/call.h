@@ -102,6 +102,9 @@ struct wl_usage {
 	int64_t			 input, cache_read, cache_write, output,
 				 reasoning;
 	enum wl_usage_source	 source;
+	int64_t			 cache_write_1h;	/* of cache_write, what
+							   is kept an hour; 0:
+							   none */
 };
 
 /*

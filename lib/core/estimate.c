@@ -141,7 +141,7 @@ cost(const char *provider, const char *model, int64_t input, int64_t output,
     int64_t reasoning, int64_t *effective_ms)
 {
 	struct wl_usage u = { input, -1, -1, output, reasoning,
-	    WL_U_ESTIMATED };
+	    WL_U_ESTIMATED, 0 };
 	int64_t nano;
 
 	return wl_price_cost(provider, model, &u, &nano, effective_ms) == 1 ?

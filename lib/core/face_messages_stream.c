@@ -35,7 +35,7 @@ close_event(struct wl_face_messages *f, struct wl_jw *w)
 static void
 message_start(struct wl_face_messages *f)
 {
-	static const struct wl_usage none = { 0, 0, 0, 0, 0, WL_U_NONE };
+	static const struct wl_usage none = { 0, 0, 0, 0, 0, WL_U_NONE, 0 };
 	const struct wl_result *res = f->res;
 	struct wl_jw w;
 

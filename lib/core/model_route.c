@@ -93,7 +93,7 @@ cost_of(const struct follow *f, const char *provider, const char *model)
 {
 	const struct wl_route_call *c = &f->call;
 	struct wl_usage u = { c->input, -1, -1, c->max_tokens > 0 ?
-	    c->max_tokens : USUAL_OUTPUT, -1, WL_U_ESTIMATED };
+	    c->max_tokens : USUAL_OUTPUT, -1, WL_U_ESTIMATED, 0 };
 	int64_t nano, from;
 
 	if (c->api == WL_API_EMBEDDINGS)

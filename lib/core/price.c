@@ -95,14 +95,20 @@ wl_price_at(const struct wl_db_price *p, const struct wl_usage *u,
 	    counted(u->cache_write) > LONG_INPUT;
 	int64_t input = rate(is_long, p->input, p->input_above_200k);
 	int64_t output = rate(is_long, p->output, p->output_above_200k);
+	int64_t hour = counted(u->cache_write_1h);
 	struct wl_money m = { 0 };
+
+	/* nobody says what an hour costs in a long call that is dearer */
+	if (hour > 0 && is_long && p->input_above_200k >= 0)
+		return 0;
 
 	if (u->source == WL_U_NONE || (input < 0 && output < 0) ||
 	    !add(&m, u->input, input, -1) ||
 	    !add(&m, u->cache_read, rate(is_long, p->cache_read,
 	    p->cache_read_above_200k), input) ||
-	    !add(&m, u->cache_write, rate(is_long, p->cache_write,
+	    !add(&m, u->cache_write - hour, rate(is_long, p->cache_write,
 	    p->cache_write_above_200k), input) ||
+	    !add(&m, hour, p->cache_write_1h, -1) ||
 	    !add(&m, u->output, output, -1) ||
 	    !add(&m, u->reasoning, p->reasoning, output))
 		return 0;

@@ -375,6 +375,7 @@ static const struct {
 	enum wl_price_figure	 figure;
 } prices[] = {
 	{ "cache_creation_input_token_cost", WL_PF_CACHE_WRITE },
+	{ "cache_creation_input_token_cost_above_1hr", WL_PF_CACHE_WRITE_1H },
 	{ "cache_creation_input_token_cost_above_200k_tokens",
 	    WL_PF_CACHE_WRITE_ABOVE_200K },
 	{ "cache_read_input_token_cost", WL_PF_CACHE_READ },

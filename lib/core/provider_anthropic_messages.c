@@ -39,6 +39,11 @@ wl_anthropic_usage(struct json_object *u, struct wl_usage *out)
 	take_count(u, "input_tokens", &out->input);
 	take_count(u, "cache_read_input_tokens", &out->cache_read);
 	take_count(u, "cache_creation_input_tokens", &out->cache_write);
+	take_count(wl_json_obj(u, "cache_creation"),
+	    "ephemeral_1h_input_tokens", &out->cache_write_1h);
+	if (out->cache_write_1h > out->cache_write)
+		out->cache_write_1h = out->cache_write < 0 ? 0 :
+		    out->cache_write;
 	take_count(u, "output_tokens", &output);
 	take_count(made, "thinking_tokens", &thinking);
 	if (output >= 0) {

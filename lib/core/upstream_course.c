@@ -84,7 +84,7 @@ start_over(struct wl_result *res)
 	res->upstream_http = 0;
 	res->upstream_code[0] = res->model_used[0] = '\0';
 	res->response_id[0] = res->finish_reason[0] = '\0';
-	res->usage = (struct wl_usage){ -1, -1, -1, -1, -1, WL_U_NONE };
+	res->usage = (struct wl_usage){ -1, -1, -1, -1, -1, WL_U_NONE, 0 };
 	res->units = WL_UNITS_NONE;
 	res->first_byte_us = -1;
 	res->output_bytes = res->chunks = 0;

@@ -31,7 +31,7 @@ estimate(struct wl_uprun *r, enum wl_usage_source source)
 	int64_t out = wl_tokens_estimate(r->res->output_bytes);
 
 	*u = (struct wl_usage){ r->ask->input_estimate, -1, -1, out, -1,
-	    source };
+	    source, 0 };
 	if (r->ask->api == WL_API_EMBEDDINGS)
 		u->output = -1;
 	if (!wl_api_is_media(r->ask->api))

@@ -93,7 +93,7 @@ int wl_db_provider_keys(struct wl_arena *a, const char *project,
  * The price of MODEL at PROVIDER (or at the provider whose prices hold for
  * it) that held at AT_MS, in nano-dollars per million tokens; -1: not priced
  * apart, or not known.  ABOVE_200K are for calls with more input tokens;
- * IMAGE_ and AUDIO_ are for tokens of that kind; the last four are for a
+ * IMAGE_ and AUDIO_ are for tokens of that kind; IMAGE to CHARACTER are for a
  * million pictures, seconds of sound, searches, characters.
  */
 struct wl_db_price {
@@ -106,6 +106,7 @@ struct wl_db_price {
 	int64_t		 image_input, image_output;
 	int64_t		 audio_input, audio_output;
 	int64_t		 image, second, query, character;
+	int64_t		 cache_write_1h;	/* kept for an hour */
 };
 int wl_db_price(struct wl_arena *a, const char *provider, const char *model,
     int64_t at_ms, struct wl_db_price *p, struct wl_err *e)

@@ -36,6 +36,7 @@ static const struct {
 	[WL_PF_REASONING] = MTOK("reasoning"),
 	[WL_PF_CACHE_READ_ABOVE_200K] = MTOK("cache_read_above_200k"),
 	[WL_PF_CACHE_WRITE_ABOVE_200K] = MTOK("cache_write_above_200k"),
+	[WL_PF_CACHE_WRITE_1H] = MTOK("cache_write_1h"),
 	[WL_PF_IMAGE_INPUT] = MTOK("image_input"),
 	[WL_PF_IMAGE_OUTPUT] = MTOK("image_output"),
 	[WL_PF_AUDIO_INPUT] = MTOK("audio_input"),
@@ -55,6 +56,7 @@ static_assert(sizeof(figures) / sizeof(figures[0]) == WL_PRICE_FIGURE_MAX,
 	t ".batch_output_nano, " t ".input_above_200k_nano, " \
 	t ".output_above_200k_nano, " t ".reasoning_nano, " \
 	t ".cache_read_above_200k_nano, " t ".cache_write_above_200k_nano, " \
+	t ".cache_write_1h_nano, " \
 	t ".image_input_nano, " t ".image_output_nano, " \
 	t ".audio_input_nano, " t ".audio_output_nano, " t ".image_nano, " \
 	t ".second_nano, " t ".query_nano, " t ".character_nano, " \
@@ -67,7 +69,8 @@ static_assert(sizeof(figures) / sizeof(figures[0]) == WL_PRICE_FIGURE_MAX,
 	" batch_output_nano bigint, input_above_200k_nano bigint," \
 	" output_above_200k_nano bigint, reasoning_nano bigint," \
 	" cache_read_above_200k_nano bigint," \
-	" cache_write_above_200k_nano bigint, image_input_nano bigint," \
+	" cache_write_above_200k_nano bigint, cache_write_1h_nano bigint," \
+	" image_input_nano bigint," \
 	" image_output_nano bigint, audio_input_nano bigint," \
 	" audio_output_nano bigint, image_nano bigint, second_nano bigint," \
 	" query_nano bigint, character_nano bigint," \
@@ -105,7 +108,8 @@ static const char sql_insert[] =
     " source, input_nano, output_nano, cache_read_nano, cache_write_nano,"
     " batch_input_nano, batch_output_nano, input_above_200k_nano,"
     " output_above_200k_nano, reasoning_nano, cache_read_above_200k_nano,"
-    " cache_write_above_200k_nano, image_input_nano, image_output_nano,"
+    " cache_write_above_200k_nano, cache_write_1h_nano,"
+    " image_input_nano, image_output_nano,"
     " audio_input_nano, audio_output_nano, image_nano, second_nano,"
     " query_nano, character_nano, max_input_tokens, max_output_tokens)"
     " SELECT d.provider, d.model, watchllm.from_ms(d.from_ms), d.mode,"

@@ -37,7 +37,7 @@ static const char sql_price[] =
     " a.cache_read_above_200k_nano, a.cache_write_above_200k_nano,"
     " a.image_input_nano, a.image_output_nano, a.audio_input_nano,"
     " a.audio_output_nano, a.image_nano, a.second_nano, a.query_nano,"
-    " a.character_nano,"
+    " a.character_nano, a.cache_write_1h_nano,"
     " watchllm.to_ms(least(a.effective_to, (SELECT min(n.effective_from)"
     " FROM watchllm.price n WHERE n.provider = a.provider"
     " AND n.model IN ($2, watchllm.undated_model($2))"
@@ -215,7 +215,8 @@ wl_db_price(struct wl_arena *a, const char *provider, const char *model,
 	p->second = wl_rows_int(r, 0, 17, -1);
 	p->query = wl_rows_int(r, 0, 18, -1);
 	p->character = wl_rows_int(r, 0, 19, -1);
-	p->until_ms = wl_rows_int(r, 0, 20, INT64_MAX);
+	p->cache_write_1h = wl_rows_int(r, 0, 20, -1);
+	p->until_ms = wl_rows_int(r, 0, 21, INT64_MAX);
 	return 1;
 }
 

@@ -213,7 +213,7 @@ success(void)
 	snprintf(res->model_used, sizeof(res->model_used), "gpt-4o-2024");
 	snprintf(res->response_id, sizeof(res->response_id), "chatcmpl-1");
 	snprintf(res->finish_reason, sizeof(res->finish_reason), "stop");
-	res->usage = (struct wl_usage){ 10, 0, -1, 5, 2, WL_U_PROVIDER };
+	res->usage = (struct wl_usage){ 10, 0, -1, 5, 2, WL_U_PROVIDER, 0 };
 	res->price_known = true;
 	res->cost_nano = 123;
 	res->price_effective_ms = AT - 123;

@@ -363,7 +363,7 @@ static void
 answer(const char *body, const char *finish)
 {
 	snprintf(res.finish_reason, sizeof(res.finish_reason), "%s", finish);
-	res.usage = (struct wl_usage){ 3, 2, -1, 4, 1, WL_U_PROVIDER };
+	res.usage = (struct wl_usage){ 3, 2, -1, 4, 1, WL_U_PROVIDER, 0 };
 	CU_ASSERT_EQUAL(f->sink.begin(&f->sink, 200, "application/json; x",
 	    false), 0);
 	CU_ASSERT_EQUAL(f->sink.data(&f->sink, body, strlen(body)), 0);
@@ -486,7 +486,7 @@ stream_by(const char *text, size_t step)
 	for (i = 0; i < n; i += step)
 		CU_ASSERT_EQUAL(f->sink.data(&f->sink, text + i,
 		    i + step < n ? step : n - i), 0);
-	res.usage = (struct wl_usage){ 3, -1, -1, 4, -1, WL_U_PROVIDER };
+	res.usage = (struct wl_usage){ 3, -1, -1, 4, -1, WL_U_PROVIDER, 0 };
 	CU_ASSERT_EQUAL(f->sink.trailer(&f->sink, &res), 0);
 	CU_ASSERT_EQUAL(f->sink.end(&f->sink, "data: [DONE]\n\n", 14), 0);
 }

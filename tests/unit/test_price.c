@@ -103,10 +103,10 @@ by_hand(void)
 		p = (struct wl_db_price){ "p", "m", 1, costs[i].input,
 		    costs[i].read, costs[i].write, costs[i].output,
 		    costs[i].reasoning, costs[i].in200, costs[i].out200,
-		    -1, -1, INT64_MAX, -1, -1, -1, -1, -1, -1, -1, -1 };
+		    -1, -1, INT64_MAX, -1, -1, -1, -1, -1, -1, -1, -1, -1 };
 		u = (struct wl_usage){ costs[i].u_input, costs[i].u_read,
 		    costs[i].u_write, costs[i].u_output,
-		    costs[i].u_reasoning, WL_U_PROVIDER };
+		    costs[i].u_reasoning, WL_U_PROVIDER, 0 };
 		nano = -1;
 		rc = wl_price_at(&p, &u, &nano);
 		if (rc != (costs[i].cost != -1) || nano != costs[i].cost) {
@@ -118,7 +118,7 @@ by_hand(void)
 	}
 }
 
-static const struct wl_usage one = { 1000, -1, -1, 500, -1, WL_U_PROVIDER };
+static const struct wl_usage one = { 1000, -1, -1, 500, -1, WL_U_PROVIDER, 0 };
 
 static void
 look_up(void *arg)
@@ -140,8 +140,8 @@ long_and_cached(void)
 {
 	struct wl_db_price p = { "p", "m", 1, 3000000000, 300000000,
 	    3750000000, 15000000000, -1, 6000000000, 22500000000, 600000000,
-	    7500000000, INT64_MAX, -1, -1, -1, -1, -1, -1, -1, -1 };
-	struct wl_usage u = { 100, 200000, 10, 1, -1, WL_U_PROVIDER };
+	    7500000000, INT64_MAX, -1, -1, -1, -1, -1, -1, -1, -1, -1 };
+	struct wl_usage u = { 100, 200000, 10, 1, -1, WL_U_PROVIDER, 0 };
 	int64_t nano = -1;
 
 	CU_ASSERT_EQUAL(wl_price_at(&p, &u, &nano), 1);
@@ -149,6 +149,31 @@ long_and_cached(void)
 	u.cache_read = 199890;
 	CU_ASSERT_EQUAL(wl_price_at(&p, &u, &nano), 1);
 	CU_ASSERT_EQUAL(nano, 300000 + 59967000 + 37500 + 15000);
+}
+
+/*
+ * What is kept for an hour has a price of its own, or none is known.
+ */
+static void
+an_hour(void)
+{
+	struct wl_db_price p = { .input = 3000000000, .cache_read = 300000000,
+	    .cache_write = 3750000000, .output = 15000000000,
+	    .reasoning = -1, .input_above_200k = -1, .output_above_200k = -1,
+	    .cache_read_above_200k = -1, .cache_write_above_200k = -1,
+	    .cache_write_1h = -1 };
+	struct wl_usage u = { 0, 0, 1000, 0, -1, WL_U_PROVIDER, 400 };
+	int64_t nano = -1;
+
+	CU_ASSERT_EQUAL(wl_price_at(&p, &u, &nano), 0);
+	CU_ASSERT_EQUAL(nano, -1);
+	p.cache_write_1h = 6000000000;
+	CU_ASSERT_EQUAL(wl_price_at(&p, &u, &nano), 1);
+	CU_ASSERT_EQUAL(nano, 600 * 3750 + 400 * 6000);
+	u.cache_read = 200000;
+	CU_ASSERT_EQUAL(wl_price_at(&p, &u, &nano), 1);
+	p.input_above_200k = 6000000000;
+	CU_ASSERT_EQUAL(wl_price_at(&p, &u, &nano), 0);
 }
 
 static int
@@ -235,6 +260,7 @@ main(void)
 	static const struct wl_test tests[] = {
 		{ "costs by hand", by_hand },
 		{ "long calls with cached input", long_and_cached },
+		{ "input that is kept for an hour", an_hour },
 		{ "prices are remembered", cache },
 		{ NULL, NULL }
 	};

@@ -235,6 +235,8 @@ test_litellm(void)
 	    nano[WL_PF_CACHE_WRITE_ABOVE_200K], 7500000000);
 	CU_ASSERT_EQUAL(price("openai", "gpt-4o")->
 	    nano[WL_PF_CACHE_READ_ABOVE_200K], -1);
+	CU_ASSERT_EQUAL(price("anthropic", "claude-opus-4-20250514")->
+	    nano[WL_PF_CACHE_WRITE_1H], 30000000000);
 	/* dollars each, not per token */
 	CU_ASSERT_EQUAL(price("openai", "whisper-1")->nano[WL_PF_SECOND],
 	    100000000000);

@@ -11,9 +11,9 @@
 #include "tests/unit/tap.h"
 
 #define NONE	WL_UNITS_NONE
-#define TOKENS(in, out)	{ in, -1, -1, out, -1, WL_U_PROVIDER }
-#define COUNTED	{ -1, -1, -1, -1, -1, WL_U_PROVIDER }
-#define GUESSED	{ 10, -1, -1, -1, -1, WL_U_ESTIMATED }
+#define TOKENS(in, out)	{ in, -1, -1, out, -1, WL_U_PROVIDER, 0 }
+#define COUNTED	{ -1, -1, -1, -1, -1, WL_U_PROVIDER, 0 }
+#define GUESSED	{ 10, -1, -1, -1, -1, WL_U_ESTIMATED, 0 }
 
 /* nano-dollars per million, in dollars */
 #define USD(n)	((int64_t)((n) * 1e9))

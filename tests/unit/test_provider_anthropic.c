@@ -135,8 +135,9 @@ answers(void)
 	    "{\"type\":\"tool_use\",\"id\":\"toolu_1\",\"name\":\"f\","
 	    "\"input\":{\"a\":\"b/c\"}}],\"stop_reason\":\"tool_use\","
 	    "\"stop_sequence\":null,\"usage\":{\"input_tokens\":5,"
-	    "\"cache_creation_input_tokens\":3,\"cache_read_input_tokens\":2,"
-	    "\"output_tokens\":9,\"output_tokens_details\":"
+	    "\"cache_creation_input_tokens\":3,\"cache_creation\":"
+	    "{\"ephemeral_5m_input_tokens\":2,\"ephemeral_1h_input_tokens\":1},"
+	    "\"cache_read_input_tokens\":2,\"output_tokens\":9,\"output_tokens_details\":"
 	    "{\"thinking_tokens\":4}}}"), 0);
 	CU_ASSERT_STRING_EQUAL(res.response_id, "msg_1");
 	CU_ASSERT_STRING_EQUAL(res.model_used, "claude-x-1");
@@ -147,6 +148,7 @@ answers(void)
 	CU_ASSERT_EQUAL(res.usage.input, 5);
 	CU_ASSERT_EQUAL(res.usage.cache_read, 2);
 	CU_ASSERT_EQUAL(res.usage.cache_write, 3);
+	CU_ASSERT_EQUAL(res.usage.cache_write_1h, 1);
 	CU_ASSERT_EQUAL(res.usage.output, 5);
 	CU_ASSERT_EQUAL(res.usage.reasoning, 4);
 	CU_ASSERT_EQUAL(res.usage.source, WL_U_PROVIDER);

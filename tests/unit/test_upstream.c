@@ -73,7 +73,7 @@ wl_db_price(struct wl_arena *a, const char *provider, const char *model,
 		return 0;
 	*p = (struct wl_db_price){ "p", "gpt", 1234, 150000000, -1, -1,
 	    600000000, -1, -1, -1, -1, -1, INT64_MAX, -1, -1, -1, -1, -1,
-	    -1, -1, -1 };
+	    -1, -1, -1, -1 };
 	return 1;
 }
 
