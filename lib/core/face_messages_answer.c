@@ -4,6 +4,7 @@
 #include "config.h"
 #include "lib/core/face_messages_priv.h"
 
+#include <stdio.h>
 #include <string.h>
 
 const char *
@@ -109,13 +110,24 @@ put_input(struct wl_arena *a, struct wl_jw *w, struct json_object *fn)
 	return 0;
 }
 
+struct wl_str
+wl_face_call_id(const struct wl_face_messages *f, struct wl_str id, int64_t n,
+    char made[64])
+{
+	if (id.len > 0)
+		return id;
+	snprintf(made, 64, "toolu_%.36s_%lld", f->request_id, (long long)n);
+	return wl_str_of(made);
+}
+
 static int
-put_tools(struct wl_arena *a, struct wl_jw *w, struct json_object *m,
-    bool *tools)
+put_tools(const struct wl_face_messages *f, struct wl_jw *w,
+    struct json_object *m, bool *tools)
 {
 	struct json_object *list = wl_json_arr(m, "tool_calls"), *call, *fn;
 	size_t i, n = list == NULL ? 0 : json_object_array_length(list);
 	struct wl_str id, name;
+	char made[64];
 
 	for (i = 0; i < n; i++) {
 		call = json_object_array_get_idx(list, i);
@@ -123,11 +135,12 @@ put_tools(struct wl_arena *a, struct wl_jw *w, struct json_object *m,
 		id = name = WL_STR("");
 		(void)wl_json_str(call, "id", &id);
 		(void)wl_json_str(fn, "name", &name);
+		id = wl_face_call_id(f, id, (int64_t)i, made);
 		wl_jw_obj(w, NULL);
 		wl_jw_str(w, "type", "tool_use");
 		wl_jw_strn(w, "id", id.p, id.len);
 		wl_jw_strn(w, "name", name.p, name.len);
-		if (put_input(a, w, fn) == -1)
+		if (put_input(f->a, w, fn) == -1)
 			return -1;
 		wl_jw_end(w, '}');
 		*tools = true;
@@ -165,7 +178,7 @@ wl_face_answer(struct wl_face_messages *f, struct wl_str body,
 		refused = true;
 		put_text(&w, s);
 	}
-	if (put_tools(f->a, &w, m, &tools) == -1)
+	if (put_tools(f, &w, m, &tools) == -1)
 		return -1;
 	wl_jw_end(&w, ']');
 	wl_jw_str(&w, "stop_reason", wl_face_stop(res->finish_reason, tools,

@@ -64,6 +64,13 @@ const char *wl_face_stop(const char *finish, bool tools, bool refused);
 void wl_face_usage(struct wl_jw *w, const struct wl_usage *u);
 
 /*
+ * The ID of a call of a tool, or one made for call N, which came without: some
+ * hosts give none, and a client could not tell their results apart.
+ */
+struct wl_str wl_face_call_id(const struct wl_face_messages *f,
+    struct wl_str id, int64_t n, char made[64]);
+
+/*
  * Whether the client of ASK wants to see thinking.
  */
 bool wl_face_thinks(const struct wl_ask *ask);

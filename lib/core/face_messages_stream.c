@@ -146,10 +146,13 @@ static void
 begin_tool(struct wl_face_messages *f, int64_t index, struct wl_str id,
     struct wl_str name)
 {
+	struct wl_str told;
 	struct wl_jw w;
+	char made[64];
 
 	open_block(f, &w, TOOL, "tool_use");
-	wl_jw_strn(&w, "id", id.p, id.len);
+	told = wl_face_call_id(f, id, f->block, made);
+	wl_jw_strn(&w, "id", told.p, told.len);
 	wl_jw_strn(&w, "name", name.p, name.len);
 	wl_jw_obj(&w, "input");
 	wl_jw_end(&w, '}');

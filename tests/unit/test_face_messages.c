@@ -400,6 +400,13 @@ answers(void)
 	    "\"input\":{}}", "tool_use"));
 
 	start(HEAD ASKED "}");
+	answer("{\"choices\":[{\"message\":{\"tool_calls\":[{\"function\":"
+	    "{\"name\":\"f\",\"arguments\":{\"a\":1}}}]}}]}", "stop");
+	CU_ASSERT_STRING_EQUAL(said.p, TOLD("{\"type\":\"tool_use\",\"id\":"
+	    "\"toolu_id-1_0\",\"name\":\"f\",\"input\":{\"a\":1}}",
+	    "tool_use"));
+
+	start(HEAD ASKED "}");
 	answer("{\"choices\":[{\"message\":{\"refusal\":\"No.\"}}]}", "stop");
 	CU_ASSERT_STRING_EQUAL(said.p, TOLD("{\"type\":\"text\",\"text\":"
 	    "\"No.\"}", "refusal"));
@@ -547,6 +554,12 @@ tool_streams(void)
 	    TEXT("0", "ok") STOP("0") TOOL("1", "c", "f")
 	    JSON("1", "{\\\"a\\\"") JSON("1", ":1}") STOP("1")
 	    TOOL("2", "d", "g") JSON("2", "{}") STOP("2") OVER("tool_use"));
+	/* without ids, and at once */
+	check_stream(HEAD ASKED "}", CHUNK("\"tool_calls\":[{\"function\":"
+	    "{\"name\":\"f\",\"arguments\":\"{}\"}},{\"function\":"
+	    "{\"name\":\"g\"}}]") FINISH("stop"),
+	    START TOOL("0", "toolu_id-1_0", "f") JSON("0", "{}") STOP("0")
+	    TOOL("1", "toolu_id-1_1", "g") STOP("1") OVER("tool_use"));
 	/* all numbered 0 */
 	check_stream(HEAD ASKED "}", CALL("0", "c", "f", "{}")
 	    CALL("0", "d", "g", "{}") FINISH("stop"),
