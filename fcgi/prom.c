@@ -69,6 +69,7 @@ static_assert(sizeof(gates) / sizeof(gates[0]) == WL_PROM_GATE_MAX,
 enum {
 	UPSTREAM_PROBES = WL_HEALTH_CAUSE_MAX, UPSTREAM_CLOSED,
 	UPSTREAM_RETRIES, UPSTREAM_RETRIES_REFUSED, UPSTREAM_FALLBACKS,
+	UPSTREAM_HEDGES, UPSTREAM_HEDGES_WON, UPSTREAM_HEDGES_REFUSED,
 	UPSTREAM_FIGURES
 };
 
@@ -123,6 +124,9 @@ upstream_figures(uint64_t v[UPSTREAM_FIGURES])
 	v[UPSTREAM_RETRIES] = wl_retry_stat.made;
 	v[UPSTREAM_RETRIES_REFUSED] = wl_retry_stat.refused;
 	v[UPSTREAM_FALLBACKS] = wl_retry_stat.fallbacks;
+	v[UPSTREAM_HEDGES] = wl_retry_stat.hedges;
+	v[UPSTREAM_HEDGES_WON] = wl_retry_stat.hedges_won;
+	v[UPSTREAM_HEDGES_REFUSED] = wl_retry_stat.hedges_refused;
 	return st.open;
 }
 
@@ -598,6 +602,14 @@ say_upstream(struct wl_buf *b, const struct sum *t)
 	say_one(b, "fallbacks_total", "counter",
 	    "Attempts at another key or provider.",
 	    t->upstream[UPSTREAM_FALLBACKS]);
+	say_one(b, "hedges_total", "counter",
+	    "Second targets that were asked beside the first.",
+	    t->upstream[UPSTREAM_HEDGES]);
+	say_one(b, "hedges_won_total", "counter",
+	    "Those of them that answered.", t->upstream[UPSTREAM_HEDGES_WON]);
+	say_one(b, "hedges_refused_total", "counter",
+	    "Those that were not asked, for their price, share or health.",
+	    t->upstream[UPSTREAM_HEDGES_REFUSED]);
 }
 
 static void

@@ -145,7 +145,8 @@ struct wl_tried {
 	bool		 asked;
 	bool		 hedge;		/* beside another one */
 	int64_t		 at_us, took_us;
-	int64_t		 cost_nano;	/* not in the answer's cost; or -1 */
+	int64_t		 cost_nano;	/* of one that was cancelled for
+					   another, estimated; or -1 */
 };
 #define WL_TRIED	16
 
@@ -172,6 +173,8 @@ struct wl_result {
 	struct wl_units	 units;
 	bool		 price_known;
 	int64_t		 cost_nano;
+	int64_t		 hedge_nano;		/* of it for the call that was
+						   cancelled, estimated */
 	int64_t		 price_effective_ms;
 	int64_t		 first_byte_us, first_data_us, upstream_us;
 	int64_t		 chunks;		/* data events of a stream */

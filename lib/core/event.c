@@ -512,7 +512,8 @@ put_usage(struct record *rec, const struct wl_result *res)
 		wl_jw_int(&rec->w, "cost_nano", res->cost_nano);
 		put_time(rec, "price_from", res->price_effective_ms);
 		wl_jw_str(&rec->w, "cost_source",
-		    u->source == WL_U_PROVIDER ? "price" : "estimate");
+		    u->source == WL_U_PROVIDER && res->hedge_nano == 0 ?
+		    "price" : "estimate");
 	} else if (u->source != WL_U_NONE) {
 		wl_jw_str(&rec->w, "cost_source", "unknown");
 	}

@@ -74,6 +74,7 @@ libwatchllm_a_SOURCES += \
 	lib/core/upstream_attempt.c \
 	lib/core/upstream_course.c \
 	lib/core/upstream_figures.c \
+	lib/core/upstream_race.c \
 	lib/core/upstream_stream.c \
 	lib/core/usage.c lib/core/usage.h \
 	lib/core/vault.c lib/core/vault.h \

@@ -19,6 +19,15 @@ struct wl_req;
 struct wl_route_call;
 
 /*
+ * When a second target may be asked beside the first.
+ */
+struct wl_hedge {
+	int64_t	after_ms;	/* without a byte of the answer */
+	int64_t	max_nano;	/* most that the second may cost, estimated */
+	int	percent;	/* of the calls, in hundredths */
+};
+
+/*
  * One place to try.  KEY is the decrypted provider key in the arena, wiped
  * with it; "" when the provider needs none.
  */
@@ -39,6 +48,7 @@ struct wl_target {
 	const char			*variant;	/* of its rule; "", NULL: none */
 	const char			*project;
 	const char			*hint;	/* end of the key, or "" */
+	const struct wl_hedge		*hedge;	/* of its rule, or NULL */
 };
 #define WL_TARGETS	8
 

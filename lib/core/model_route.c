@@ -238,6 +238,26 @@ check_own_key(const struct follow *f, const struct wl_route_rule *r,
 	return -1;
 }
 
+/*
+ * The rule that was asked for decides, not those that it leads to.
+ */
+static int
+set_hedge(struct wl_search *s, const struct wl_route_rule *r,
+    struct wl_err *e)
+{
+	struct wl_hedge *h;
+	int i;
+
+	if (r->hedge.after_ms == 0)
+		return 0;
+	if ((h = wl_arena_alloc(s->a, sizeof(*h))) == NULL)
+		return wl_err_memory(e);
+	*h = r->hedge;
+	for (i = 0; i < s->n; i++)
+		s->t[i].hedge = h;
+	return 0;
+}
+
 static int
 by_rule(struct follow *f, const struct wl_route_rule *r, struct wl_err *e)
 {
@@ -245,7 +265,8 @@ by_rule(struct follow *f, const struct wl_route_rule *r, struct wl_err *e)
 
 	if (f->s->own_key != NULL && check_own_key(f, r, e) == -1)
 		return -1;
-	if ((n = follow_rule(f, r, e)) == -1)
+	if ((n = follow_rule(f, r, e)) == -1 ||
+	    set_hedge(f->s, r, e) == -1)
 		return -1;
 	f->routed->rule = wl_arena_strdup(f->s->a, r->name);
 	if (f->routed->rule != NULL && f->s->own_key == NULL &&

@@ -17,6 +17,7 @@
 
 #define FIRST_WAIT_MS	500
 #define BUDGETS		1024
+#define HEDGE_ONE	10000
 
 struct wl_retry_stat wl_retry_stat;
 
@@ -299,6 +300,25 @@ wl_retry_spend(const char *project, const char *provider)
 		return false;
 	}
 	b->left -= 100;
+	return true;
+}
+
+bool
+wl_retry_hedge(const char *project, int percent, bool spend)
+{
+	/* no provider has such a name */
+	struct budget *b = budget_of(project, "\001hedge");
+
+	/* a call is HEDGE_ONE here, so that hundredths of a per cent count */
+	if (b->left > HEDGE_ONE)
+		b->left = HEDGE_ONE;
+	if (spend) {
+		if (b->left < HEDGE_ONE)
+			return false;
+		b->left = 0;
+		return true;
+	}
+	b->left += percent;
 	return true;
 }
 

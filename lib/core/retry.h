@@ -58,11 +58,19 @@ void wl_retry_earn(const struct wl_conf *conf, const char *project,
     const char *provider);
 bool wl_retry_spend(const char *project, const char *provider);
 
+/*
+ * The same for second calls beside the first: each call earns PERCENT
+ * (hundredths) of one, and one is saved at most.
+ */
+bool wl_retry_hedge(const char *project, int percent, bool spend);
+
 /* Figures of this process. */
 struct wl_retry_stat {
 	uint64_t	made;		/* attempts that were made again */
 	uint64_t	refused;	/* for want of budget */
 	uint64_t	fallbacks;	/* attempts at another target */
+	uint64_t	hedges, hedges_won;
+	uint64_t	hedges_refused;	/* for cost, share or health */
 };
 extern struct wl_retry_stat wl_retry_stat;
 

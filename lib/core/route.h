@@ -8,6 +8,7 @@
 
 #include "lib/base/str.h"
 #include "lib/core/call.h"
+#include "lib/core/model.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -75,6 +76,8 @@ struct wl_route_rule {
 	/* a second call, whose answer nobody gets */
 	const char		*shadow;	/* its model, or "" */
 	int			 shadow_percent;	/* in hundredths */
+	/* a second target beside the first; after_ms 0: none */
+	struct wl_hedge		 hedge;
 	int64_t			 created_ms;
 };
 

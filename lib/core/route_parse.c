@@ -13,6 +13,7 @@
 #include "lib/base/err.h"
 #include "lib/base/json.h"
 
+#define HEDGE_PERCENT	500	/* hundredths, when none is given */
 #define WEIGHT_MAX	1000000
 #define PRIORITY_MAX	100
 #define POSITION_MAX	1000000
@@ -436,6 +437,50 @@ rule_flag(struct parse *p, struct json_object *v)
 }
 
 static int
+hedge_after(struct parse *p, struct json_object *v)
+{
+	return integer(p, v, "after_ms", 50, 600000, &p->r->hedge.after_ms);
+}
+
+static int
+hedge_cost(struct parse *p, struct json_object *v)
+{
+	double usd = -1;
+
+	if (json_object_is_type(v, json_type_int) ||
+	    json_object_is_type(v, json_type_double))
+		usd = json_object_get_double(v);
+	if (!(usd > 0 && usd <= 1000))
+		return wrong(p, "\"max_cost_usd\" must be a number above 0, "
+		    "1000 at most");
+	p->r->hedge.max_nano = (int64_t)(usd * 1e9 + 0.5);
+	return 0;
+}
+
+static int
+hedge_percent(struct parse *p, struct json_object *v)
+{
+	return percent(p, v, "percent", &p->r->hedge.percent);
+}
+
+static int
+rule_hedge(struct parse *p, struct json_object *v)
+{
+	static const struct member table[] = {
+		{ "after_ms", hedge_after },
+		{ "max_cost_usd", hedge_cost },
+		{ "percent", hedge_percent },
+		{ NULL, NULL }
+	};
+
+	p->r->hedge.percent = HEDGE_PERCENT;
+	if (read_members(p, v, "\"hedge\"", table) == -1)
+		return -1;
+	return p->r->hedge.after_ms > 0 && p->r->hedge.max_nano > 0 ? 0 :
+	    wrong(p, "\"hedge\" needs \"after_ms\" and \"max_cost_usd\"");
+}
+
+static int
 rule_percent(struct parse *p, struct json_object *v)
 {
 	return percent(p, v, "percent", &p->r->percent);
@@ -578,6 +623,7 @@ read_rule(struct parse *p, struct wl_arena *scratch, struct wl_str text)
 		{ "alias", rule_alias },
 		{ "enabled", rule_enabled },
 		{ "flag", rule_flag },
+		{ "hedge", rule_hedge },
 		{ "percent", rule_percent },
 		{ "position", rule_position },
 		{ "shadow", rule_shadow },

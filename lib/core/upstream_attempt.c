@@ -93,15 +93,17 @@ total_timeout(struct wl_uprun *r)
 }
 
 int
-wl_upstream_await(struct wl_uprun *r, int want, bool between, enum wl_upend *end)
+wl_upstream_await_two(struct wl_uprun *r, struct wl_xfer *y, int want,
+    bool between, int64_t until, struct wl_xfer **which, enum wl_upend *end)
 {
 	int64_t when;
 	int bits;
 
 	for (;;) {
 		when = next_beat(r);
-		bits = wl_xfer_wait(r->x, want, r->gone ? -1 : r->sink->fd,
-		    EPOLLRDHUP, when);
+		bits = wl_xfer_wait_two(r->x, y, want, r->gone ? -1 :
+		    r->sink->fd, EPOLLRDHUP, when < until ? when : until,
+		    which);
 		if (bits == -1 || (bits & WL_X_PEER) != 0) {
 			if (bits == -1)
 				r->gone = true;
@@ -115,12 +117,24 @@ wl_upstream_await(struct wl_uprun *r, int want, bool between, enum wl_upend *end
 			total_timeout(r);
 			*end = WL_UP_FAILED;
 			return -1;
+		} else if (when > until) {
+			return 0;
 		} else if (!beat(r, between) && wl_upstream_leave(r)) {
 			break;
 		}
 	}
 	*end = WL_UP_GONE;
 	return -1;
+}
+
+int
+wl_upstream_await(struct wl_uprun *r, int want, bool between,
+    enum wl_upend *end)
+{
+	struct wl_xfer *which;
+
+	return wl_upstream_await_two(r, NULL, want, between, INT64_MAX,
+	    &which, end);
 }
 
 enum wl_upend
@@ -260,11 +274,8 @@ whole_answer(struct wl_uprun *r)
 	return WL_UP_DONE;
 }
 
-/*
- * Begin the transfer to R's target.
- */
-static enum wl_upend
-start(struct wl_uprun *r, struct wl_upcall *u)
+enum wl_upend
+wl_upstream_start(struct wl_uprun *r, struct wl_upcall *u)
 {
 	const struct wl_conf *conf = r->conf;
 	struct wl_result *res = r->res;
@@ -361,6 +372,17 @@ note_latency(const struct wl_uprun *r, enum wl_upend end, int64_t begin_us)
 		wl_latency_failed(r->t->provider, r->t->model);
 }
 
+void
+wl_upstream_name(struct wl_uprun *r)
+{
+	struct wl_result *res = r->res;
+
+	(void)wl_strlcpy(res->provider, r->t->provider, sizeof(res->provider));
+	(void)wl_strlcpy(res->model, r->t->model, sizeof(res->model));
+	(void)wl_strlcpy(res->variant, r->t->variant == NULL ? "" :
+	    r->t->variant, sizeof(res->variant));
+}
+
 enum wl_upend
 wl_upstream_attempt(struct wl_uprun *r)
 {
@@ -371,17 +393,17 @@ wl_upstream_attempt(struct wl_uprun *r)
 
 	r->ask = r->t->ask != NULL ? r->t->ask : r->client;
 	res->api = r->ask->api;
-	(void)wl_strlcpy(res->provider, r->t->provider, sizeof(res->provider));
-	(void)wl_strlcpy(res->model, r->t->model, sizeof(res->model));
-	(void)wl_strlcpy(res->variant, r->t->variant == NULL ? "" :
-	    r->t->variant, sizeof(res->variant));
+	wl_upstream_name(r);
 	wl_price_warm(res->provider, res->model);
 	r->half_sent = r->no_again = r->answered = false;
 	r->retry_ms = 0;
 	begin_us = wl_upstream_age(r);
-	if ((end = start(r, &u)) == WL_UP_DONE)
+	if ((end = wl_upstream_start(r, &u)) == WL_UP_DONE &&
+	    r->race.t != NULL)
+		end = wl_upstream_race(r, &u);
+	if (end == WL_UP_DONE)
 		end = answer(r, &u);
-	note_latency(r, end, begin_us);
+	note_latency(r, end, r->race.won ? r->race.at_us : begin_us);
 	wl_xfer_free(r->x);
 	r->x = NULL;
 	return end;

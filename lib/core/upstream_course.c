@@ -12,6 +12,9 @@
 #include "lib/base/loop.h"
 #include "lib/core/retry.h"
 
+/* Tokens of an answer when the request does not bound it. */
+#define USUAL_OUTPUT	500
+
 /*
  * A target of this call.
  */
@@ -43,6 +46,7 @@ struct course {
 	int		 keys_refused;
 	int		 key_status;	/* of the last of them */
 	struct failure	 kept;
+	struct leg	*rival;		/* that may be asked beside the first */
 };
 
 static const char *
@@ -253,6 +257,129 @@ judge(struct course *c, struct leg *leg, enum wl_upend end,
 		wl_health_ok(r->a, r->conf, &leg->health);
 }
 
+/* ---- a second target beside the first ---------------------------------- */
+
+/*
+ * The next target of another provider or model, for the first attempt of a
+ * call whose rule wants it.
+ */
+static struct leg *
+rival_of(struct course *c, const struct leg *leg)
+{
+	struct leg *o;
+	int i;
+
+	if (leg->t->hedge == NULL || c->r->res->attempts > 0 ||
+	    leg->t->own_key || c->r->conf->upstream_attempts < 2)
+		return NULL;
+	for (i = 0; i < c->n; i++) {
+		o = &c->leg[i];
+		if (o != leg && !o->spent && o->asked == 0 &&
+		    (strcmp(o->t->provider, leg->t->provider) != 0 ||
+		    strcmp(o->t->model, leg->t->model) != 0))
+			return o;
+	}
+	return NULL;
+}
+
+/*
+ * The first is late: whether the rival may be asked, by its price, the share
+ * of such calls, and its health.
+ */
+static bool
+may_race(void *arg)
+{
+	struct course *c = arg;
+	const struct wl_target *t = c->rival->t;
+	int64_t most = c->r->ask->max_tokens > 0 ? c->r->ask->max_tokens :
+	    USUAL_OUTPUT;
+	int64_t cost = wl_upstream_cost(c->r, t, most);
+
+	if (cost == -1 || cost > t->hedge->max_nano ||
+	    !wl_retry_hedge(project_of(t), t->hedge->percent, true) ||
+	    !enter(c, c->rival)) {
+		wl_retry_stat.hedges_refused++;
+		return false;
+	}
+	wl_retry_stat.hedges++;
+	c->rival->asked++;
+	return true;
+}
+
+static void
+set_race(struct course *c, struct leg *leg)
+{
+	struct wl_uprun *r = c->r;
+
+	memset(&r->race, 0, sizeof(r->race));
+	if ((c->rival = rival_of(c, leg)) == NULL)
+		return;
+	(void)wl_retry_hedge(project_of(leg->t), leg->t->hedge->percent,
+	    false);
+	r->race.t = c->rival->t;
+	r->race.after_ms = leg->t->hedge->after_ms;
+	r->race.may = may_race;
+	r->race.arg = c;
+}
+
+/*
+ * What the loser says of its health, and what it cost.
+ */
+static void
+judge_loser(struct course *c, struct leg *loser, struct wl_tried *e)
+{
+	const struct wl_uprace *race = &c->r->race;
+	struct wl_result *res;
+	struct wl_retry_rule rule;
+
+	if (race->cancelled) {
+		e->word = "cancelled";
+		e->cost_nano = race->cost_nano;
+		return;
+	}
+	if ((res = wl_arena_alloc(c->r->a, sizeof(*res))) == NULL)
+		return;
+	memset(res, 0, sizeof(*res));
+	res->upstream_http = race->status;
+	res->err = race->err;
+	rule = wl_retry_rule(c->r->conf, res);
+	e->word = rule.word;
+	if (rule.cause != WL_HC_NONE)
+		wl_health_fail(c->r->a, c->r->conf, &loser->health,
+		    rule.cause, 0);
+}
+
+/*
+ * The attempt at LEG that began at BEGIN is over, with a second one beside
+ * it.  Returns the one that R has gone on with.
+ */
+static struct leg *
+end_race(struct course *c, struct leg *leg, int64_t *begin)
+{
+	const struct wl_uprace *race = &c->r->race;
+	struct leg *winner = race->won ? c->rival : leg;
+	struct leg *loser = race->won ? leg : c->rival;
+	struct wl_tried *e;
+
+	if (!race->begun)
+		return leg;
+	e = note(c->r->res, loser->t, "");
+	e->asked = true;
+	e->hedge = !race->won;
+	e->status = race->status;
+	e->at_us = race->won ? *begin : race->at_us;
+	e->took_us = race->over_us - e->at_us;
+	judge_loser(c, loser, e);
+	loser->spent = true;
+	if (race->won && race->cancelled)
+		wl_retry_stat.hedges_won++;
+	if (race->won)
+		*begin = race->at_us;
+	return winner;
+}
+
+/* ---- one attempt ------------------------------------------------------- */
+
 /*
  * Ask LEG.  Returns what ends the call, or WL_UP_NEXT.
  */
@@ -270,16 +397,19 @@ ask(struct course *c, struct leg *leg)
 		wl_retry_earn(r->conf, project_of(leg->t), leg->t->provider);
 	else
 		wl_retry_stat.made++;
+	set_race(c, leg);
 	if (res->attempts > 0)
 		start_over(res);
 	r->t = leg->t;
 	end = wl_upstream_attempt(r);
+	leg = end_race(c, leg, &begin);
 	if (end == WL_UP_GONE)
 		rule.word = "cancelled";
 	else if (end != WL_UP_DONE)
 		rule = wl_retry_rule(r->conf, res);
 	e = note(res, leg->t, rule.word);
 	e->asked = true;
+	e->hedge = r->race.won;
 	e->status = res->upstream_http;
 	e->at_us = begin;
 	e->took_us = wl_upstream_age(r) - begin;

@@ -71,6 +71,25 @@ price(struct wl_uprun *r)
 	if (!found && strcmp(res->model, res->model_used) != 0)
 		found = cost(r, res->model);
 	res->price_known = found == 1;
+	if (res->price_known)
+		res->cost_nano += res->hedge_nano;
+}
+
+int64_t
+wl_upstream_cost(const struct wl_uprun *r, const struct wl_target *t,
+    int64_t output)
+{
+	struct wl_usage u = {
+		.input = r->ask->input_estimate, .cache_read = -1,
+		.cache_write = -1, .output = output, .reasoning = -1,
+		.source = WL_U_ESTIMATED
+	};
+	int64_t nano, from;
+
+	if (r->ask->api == WL_API_EMBEDDINGS)
+		u.output = -1;
+	return wl_price_cost(t->provider, t->model, &u, &nano, &from) == 1 ?
+	    nano : -1;
 }
 
 void

@@ -1,6 +1,7 @@
 /*
  * What the parts of the call upstream share: upstream_course.c chooses who is
- * asked, upstream.c ends it, upstream_attempt.c makes one attempt, upstream_stream.c passes a stream on,
+ * asked, upstream.c ends it, upstream_attempt.c makes one attempt,
+ * upstream_race.c one beside it, upstream_stream.c passes a stream on,
  * upstream_figures.c says what it took.  Nobody else includes it.
  */
 #ifndef WL_CORE_UPSTREAM_PRIV_H
@@ -8,6 +9,7 @@
 
 #include "lib/core/upstream.h"
 
+struct wl_upcall;
 struct wl_xfer;
 
 /*
@@ -18,6 +20,28 @@ enum wl_upend {
 	WL_UP_NEXT,	/* another target may do better */
 	WL_UP_FAILED,
 	WL_UP_GONE	/* the client */
+};
+
+/*
+ * A second target that may be asked beside the first of a call, and what came
+ * of it.  Of two that were asked the one that begins first answers; the LOSER
+ * is cancelled, or has failed before.
+ */
+struct wl_uprace {
+	const struct wl_target	*t;	/* NULL: none */
+	int64_t			 after_ms;
+	/* whether it may be asked; called once, when it is due */
+	bool			(*may)(void *arg);
+	void			*arg;
+	bool			 begun;	/* both were asked */
+	bool			 won;	/* R's target is the second now */
+	int64_t			 at_us;	/* when it was asked */
+	bool			 lost;	/* there is a loser: */
+	bool			 cancelled;	/* else it has failed */
+	int			 status;
+	int64_t			 over_us;	/* when */
+	int64_t			 cost_nano;	/* of one that was cancelled */
+	struct wl_err		 err;
 };
 
 /*
@@ -43,6 +67,7 @@ struct wl_uprun {
 	bool			 answered;	/* the attempt got a status */
 	bool			 no_again;	/* x-should-retry: false */
 	int64_t			 retry_ms;	/* asked for, 0: not */
+	struct wl_uprace	 race;
 };
 
 /*
@@ -61,6 +86,13 @@ int64_t wl_upstream_age(const struct wl_uprun *r);
 void wl_upstream_figures(struct wl_uprun *r, bool complete);
 
 /*
+ * What R's request costs at T by estimate with OUTPUT tokens (-1: none), in
+ * nano-dollars, or -1: not known.
+ */
+int64_t wl_upstream_cost(const struct wl_uprun *r, const struct wl_target *t,
+    int64_t output);
+
+/*
  * The client has left.  Returns whether that ends the call; else we read on
  * for the usage.
  */
@@ -73,6 +105,13 @@ bool wl_upstream_leave(struct wl_uprun *r);
  */
 int wl_upstream_await(struct wl_uprun *r, int want, bool between,
     enum wl_upend *end);
+
+/*
+ * The same with a second transfer Y (or NULL), until UNTIL (monotonic ms) at
+ * most: *WHICH gets the one that shows something, NULL at UNTIL.
+ */
+int wl_upstream_await_two(struct wl_uprun *r, struct wl_xfer *y, int want,
+    bool between, int64_t until, struct wl_xfer **which, enum wl_upend *end);
 
 /*
  * Wait until UNTIL (monotonic ms) before another attempt, with the client
@@ -96,6 +135,23 @@ enum wl_upend wl_upstream_stream(struct wl_uprun *r, bool hide_usage);
  */
 enum wl_upend wl_upstream_course(struct wl_uprun *r,
     const struct wl_target *t, int n);
+
+/*
+ * Write into the result whom R's target is.
+ */
+void wl_upstream_name(struct wl_uprun *r);
+
+/*
+ * Begin the transfer to R's target: *U and R->x are of it.
+ */
+enum wl_upend wl_upstream_start(struct wl_uprun *r, struct wl_upcall *u);
+
+/*
+ * R's transfer has begun: wait for its first byte, and ask R->race's target
+ * when that is late.  R->t, R->x and *U become those of the one that answers.
+ * WL_UP_DONE, or how the call ends.
+ */
+enum wl_upend wl_upstream_race(struct wl_uprun *r, struct wl_upcall *u);
 
 /*
  * One call to R's target, from its request to the end of its answer.

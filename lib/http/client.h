@@ -93,6 +93,13 @@ int wl_xfer_wait(struct wl_xfer *x, int want, int fd, uint32_t events,
     int64_t deadline);
 
 /*
+ * The same of two transfers of this coroutine at once: *WHICH gets the one
+ * whose bits hold, X before Y; NULL when they are of FD or the deadline.
+ */
+int wl_xfer_wait_two(struct wl_xfer *x, struct wl_xfer *y, int want, int fd,
+    uint32_t events, int64_t deadline, struct wl_xfer **which);
+
+/*
  * After WL_X_HEADERS.  Header names are matched without case; the first of
  * several; NULL if absent.  The text lives as long as X.
  */

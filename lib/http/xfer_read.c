@@ -16,26 +16,44 @@
 /* An emptied buffer larger than this is given back. */
 #define KEEP_MAX	((size_t)16 * 1024)
 
+/*
+ * What X shows of WANT.
+ */
+static int
+shows(const struct wl_xfer *x, int want)
+{
+	int bits = x->done ? WL_X_DONE : 0;
+
+	if ((want & WL_X_HEADERS) && x->headers_done)
+		bits |= WL_X_HEADERS;
+	if ((want & WL_X_DATA) && wl_xfer_unread(x) > 0)
+		bits |= WL_X_DATA;
+	return bits;
+}
+
 int
-wl_xfer_wait(struct wl_xfer *x, int want, int fd, uint32_t events,
-    int64_t deadline)
+wl_xfer_wait_two(struct wl_xfer *x, struct wl_xfer *y, int want, int fd,
+    uint32_t events, int64_t deadline, struct wl_xfer **which)
 {
 	int bits, got;
 
 	x->owner = wl_co_self();
+	if (y != NULL)
+		y->owner = x->owner;
+	*which = NULL;
 	/* as wl_wait() does, also when there is nothing to wait for */
 	if (wl_co_cancelled()) {
 		errno = ECANCELED;
 		return -1;
 	}
 	for (;;) {
-		bits = x->done ? WL_X_DONE : 0;
-		if ((want & WL_X_HEADERS) && x->headers_done)
-			bits |= WL_X_HEADERS;
-		if ((want & WL_X_DATA) && wl_xfer_unread(x) > 0)
-			bits |= WL_X_DATA;
-		if (bits != 0)
+		*which = x;
+		if ((bits = shows(x, want)) != 0)
 			return bits;
+		*which = y;
+		if (y != NULL && (bits = shows(y, want)) != 0)
+			return bits;
+		*which = NULL;
 		got = wl_wait(fd, (fd == -1 ? 0 : events) | WL_WOKEN,
 		    deadline);
 		if (got == -1)
@@ -45,6 +63,15 @@ wl_xfer_wait(struct wl_xfer *x, int want, int fd, uint32_t events,
 		if (((uint32_t)got & ~WL_WOKEN) != 0)
 			return WL_X_PEER;
 	}
+}
+
+int
+wl_xfer_wait(struct wl_xfer *x, int want, int fd, uint32_t events,
+    int64_t deadline)
+{
+	struct wl_xfer *which;
+
+	return wl_xfer_wait_two(x, NULL, want, fd, events, deadline, &which);
 }
 
 int

@@ -262,6 +262,56 @@ class Retries(Case):
         self.assertEqual(len(self.gate.fake.ledger()), 1)
 
 
+class Hedges(Case):
+    """A second target, asked when the first is slow."""
+
+    def rule(self, **hedge):
+        rule = {"alias": "fast", "targets": [f"{self.gate.provider}/{MODEL}",
+                                             f"{self.second}/{MODEL}"],
+                "hedge": {"after_ms": 300, "max_cost_usd": 0.5, "percent": 100, **hedge}}
+        self.gate.cli("route", "add", self.project, "hedged", "--file", "-",
+                      stdin=json.dumps(rule))
+
+    def test_second_answers(self):
+        self.rule()
+        self.gate.fake.defaults(latency=9000)
+        for n, stream in enumerate((False, True), 1):
+            began = time.monotonic()
+            r = self.ask(model="fast", stream=stream)
+            self.assertEqual((r.status, r.headers["X-WatchLLM-Provider"]), (200, self.second), r)
+            self.assertLess(time.monotonic() - began, 6)
+            self.assertEqual(len(self.other.ledger()), n)
+            tries = self.tries(r.headers["X-Request-Id"])["tries"]
+            self.assertEqual([(t["provider"], t["result"], t.get("hedge")) for t in tries],
+                             [(self.gate.provider, "cancelled", None),
+                              (self.second, "ok", True)])
+            row = self.gate.recorded(self.project, n, seconds=5)[-1]
+            self.assertEqual((row["attempts"], row["cost_source"]), (2, "estimate"))
+            # the prompt of the one that was cancelled is in the cost
+            self.assertGreater(tries[0]["cost_nano"], 0)
+        # the first provider saw its clients leave
+        wait_for(lambda: [x["end"] for x in self.gate.fake.ledger()] ==
+                 ["client_gone"] * 2 or None, 5)
+        self.assertEqual(self.counted(self.key), (2, 2))
+
+    def test_in_time(self):
+        self.rule(after_ms=5000)
+        r = self.ask(model="fast")
+        self.assertEqual((r.status, r.headers["X-WatchLLM-Provider"]), (200, self.gate.provider))
+        self.assertEqual(self.other.ledger(), [])
+
+    def test_bounds(self):
+        for hedge in ({"max_cost_usd": 1e-9}, {"percent": 0}):
+            with self.subTest(hedge=hedge):
+                self.setUp()
+                self.rule(**hedge)
+                self.gate.fake.defaults(latency=900)
+                r = self.ask(model="fast")
+                self.assertEqual((r.status, r.headers["X-WatchLLM-Provider"]),
+                                 (200, self.gate.provider))
+                self.assertEqual(self.other.ledger(), [])
+
+
 class Breaker(Case):
     processes = 2
     conf = {**Case.conf, "breaker_failures": "5", "breaker_open": "2s", "upstream_retries": "0"}

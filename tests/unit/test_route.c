@@ -113,6 +113,14 @@ test_good(void)
 	CU_ASSERT_EQUAL(r.max_input, 9);
 	GOOD(RULE("\"shadow\":\"s\""));
 	CU_ASSERT_EQUAL(r.shadow_percent, WL_ROUTE_ALL);
+	CU_ASSERT_EQUAL(r.hedge.after_ms, 0);
+	GOOD(RULE("\"hedge\":{\"after_ms\":1500,\"max_cost_usd\":0.01}"));
+	CU_ASSERT_EQUAL(r.hedge.after_ms, 1500);
+	CU_ASSERT_EQUAL(r.hedge.max_nano, 10000000);
+	CU_ASSERT_EQUAL(r.hedge.percent, 500);
+	GOOD(RULE("\"hedge\":{\"after_ms\":50,\"max_cost_usd\":1,"
+	    "\"percent\":0.5}"));
+	CU_ASSERT_EQUAL(r.hedge.percent, 50);
 	CU_ASSERT_EQUAL(r.percent, WL_ROUTE_ALL);
 	CU_ASSERT_EQUAL(r.stream, -1);
 	end();
@@ -159,6 +167,13 @@ test_bad(void)
 	BAD(RULE("\"flag\":\"A\""), "lower-case");
 	BAD(RULE("\"flag\":\"-a\""), "lower-case");
 	BAD(RULE("\"shadow\":{\"percent\":1}"), "needs a \"model\"");
+	BAD(RULE("\"hedge\":{\"after_ms\":1500}"), "max_cost_usd");
+	BAD(RULE("\"hedge\":{\"max_cost_usd\":1}"), "after_ms");
+	BAD(RULE("\"hedge\":{\"after_ms\":1}"), "from 50");
+	BAD(RULE("\"hedge\":{\"max_cost_usd\":0}"), "above 0");
+	BAD(RULE("\"hedge\":{\"max_cost_usd\":\"1\"}"), "above 0");
+	BAD(RULE("\"hedge\":true"), "object");
+	BAD(RULE("\"hedge\":{\"cost\":1}"), "no member");
 	BAD(RULE("\"when\":{\"user\":\"x\"}"), "no member \"user\"");
 	BAD(RULE("\"when\":{\"api\":\"chats\"}"), "no api");
 	BAD(RULE("\"when\":{\"stream\":1}"), "true or false");

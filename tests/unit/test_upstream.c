@@ -1185,6 +1185,137 @@ TEST(breaker)
 	CU_ASSERT_EQUAL(requests, 3);
 }
 
+/* ---- a second target beside the first ---- */
+
+static struct wl_hedge	hedge;
+static void client_leaves(int64_t);
+
+/*
+ * FIRST and, when it has not begun after 50 ms, SECOND.
+ */
+static void
+hedged(const char *first, const char *second)
+{
+	fresh();
+	hedge = (struct wl_hedge){ 50, 1000000000, 10000 };
+	target("first", first);
+	target("second", second);
+	t[0].hedge = t[1].hedge = &hedge;
+}
+
+static void
+closes(void)
+{
+	int i;
+
+	for (i = 0; i < 500 && !peer_closed; i++)
+		wl_sleep(2);
+	CU_ASSERT(peer_closed);
+}
+
+TEST(hedges)
+{
+	/* the second answers, the first is cancelled */
+	hedged("silent", "ok");
+	CU_ASSERT_EQUAL(call(false), 0);
+	CU_ASSERT_STRING_EQUAL(res->provider, "second");
+	CU_ASSERT_STRING_EQUAL(res->variant, "");
+	CU_ASSERT(got(BODY));
+	CU_ASSERT_EQUAL(res->attempts, 2);
+	CU_ASSERT_EQUAL(res->ntried, 2);
+	CU_ASSERT_STRING_EQUAL(word(0), "cancelled");
+	CU_ASSERT_STRING_EQUAL(res->tried[0].provider, "first");
+	CU_ASSERT(!res->tried[0].hedge && res->tried[1].hedge);
+	CU_ASSERT_STRING_EQUAL(word(1), "ok");
+	/* both are paid: the prompt of the one, all of the other */
+	CU_ASSERT(res->hedge_nano > 0);
+	CU_ASSERT_EQUAL(res->tried[0].cost_nano, res->hedge_nano);
+	CU_ASSERT_EQUAL(res->cost_nano, 450000 + res->hedge_nano);
+	closes();
+	/* streams too */
+	hedged("silent", "sse");
+	CU_ASSERT_EQUAL(call(true), 0);
+	CU_ASSERT_STRING_EQUAL(res->provider, "second");
+	CU_ASSERT(got(E(CHUNK("Hel")) E(CHUNK("lo")) E("[DONE]")));
+	CU_ASSERT_EQUAL(res->cost_nano, 450000 + res->hedge_nano);
+	closes();
+	/* the first is late, but begins before the second */
+	hedged("late", "silent");
+	CU_ASSERT_EQUAL(call(true), 0);
+	CU_ASSERT_STRING_EQUAL(res->provider, "first");
+	CU_ASSERT(got(E(CHUNK("late")) E("[DONE]")));
+	CU_ASSERT_EQUAL(res->attempts, 2);
+	CU_ASSERT_STRING_EQUAL(res->tried[0].provider, "second");
+	CU_ASSERT(res->tried[0].hedge && !res->tried[1].hedge);
+	closes();
+	/* it is in time: one call */
+	hedged("ok", "ok");
+	CU_ASSERT_EQUAL(call(false), 0);
+	CU_ASSERT_EQUAL(requests, 1);
+	CU_ASSERT_EQUAL(res->hedge_nano, 0);
+	CU_ASSERT_EQUAL(res->cost_nano, 450000);
+}
+
+TEST(hedges_fail)
+{
+	/* the second fails: the first goes on */
+	hedged("late", "500");
+	CU_ASSERT_EQUAL(call(true), 0);
+	CU_ASSERT_STRING_EQUAL(res->provider, "first");
+	CU_ASSERT_STRING_EQUAL(word(0), "failing");
+	CU_ASSERT_EQUAL(res->tried[0].status, 500);
+	CU_ASSERT_EQUAL(res->hedge_nano, 0);
+	hedged("late", NULL);
+	CU_ASSERT_EQUAL(call(true), 0);
+	CU_ASSERT_STRING_EQUAL(word(0), "unreachable");
+	/* the first fails while the second is asked */
+	hedged("silent", "late");
+	conf.first_byte_timeout = 120;
+	CU_ASSERT_EQUAL(call(true), -1);
+	CU_ASSERT_EQUAL(res->err.code, WL_E_UPSTREAM_TIMEOUT);
+	CU_ASSERT_EQUAL(res->ntried, 2);
+	CU_ASSERT_STRING_EQUAL(word(0), "timeout");
+	/* the client leaves: both end */
+	hedged("silent", "silent");
+	client_leaves(250);
+	CU_ASSERT_EQUAL(call(true), -1);
+	wl_forget(sink.fd);
+	close(sink.fd);
+	CU_ASSERT_EQUAL(res->outcome, WL_O_CLIENT_GONE);
+	CU_ASSERT_EQUAL(res->attempts, 2);
+	closes();
+}
+
+TEST(hedges_refused)
+{
+	/* what it may cost */
+	hedged("late", "sse");
+	hedge.max_nano = 1;
+	CU_ASSERT_EQUAL(call(true), 0);
+	CU_ASSERT_STRING_EQUAL(res->provider, "first");
+	CU_ASSERT_EQUAL(requests, 1);
+	/* not known */
+	hedged("late", "sse");
+	t[1].model = "llama";
+	CU_ASSERT_EQUAL(call(true), 0);
+	CU_ASSERT_EQUAL(requests, 1);
+	/* how often */
+	hedged("late", "sse");
+	hedge.percent = 0;
+	CU_ASSERT_EQUAL(call(true), 0);
+	CU_ASSERT_EQUAL(requests, 1);
+	/* the key of a request goes to one place */
+	hedged("late", "sse");
+	t[0].own_key = true;
+	CU_ASSERT_EQUAL(call(true), 0);
+	CU_ASSERT_EQUAL(requests, 1);
+	/* another key of the same is no second target */
+	hedged("late", "sse");
+	t[1].provider = "first";
+	CU_ASSERT_EQUAL(call(true), 0);
+	CU_ASSERT_EQUAL(requests, 1);
+}
+
 /* ---- streams ---- */
 
 TEST(stream)
@@ -1604,6 +1735,9 @@ main(void)
 		{ "redirects", redirect },
 		{ "keys that are set aside", aside },
 		{ "a provider that is set aside", breaker },
+		{ "a second target beside the first", hedges },
+		{ "one of two fails", hedges_fail },
+		{ "no second target", hedges_refused },
 		{ "a stream", stream },
 		{ "forms of streams", forms },
 		{ "streams that break", broken_streams },
