@@ -46,6 +46,10 @@ libwatchllm_a_SOURCES += \
 	lib/core/provider_anthropic_chat.c \
 	lib/core/provider_anthropic_messages.c \
 	lib/core/provider_azure.c \
+	lib/core/provider_bedrock.c lib/core/provider_bedrock.h \
+	lib/core/provider_bedrock_answer.c \
+	lib/core/provider_bedrock_chat.c \
+	lib/core/provider_bedrock_frame.c \
 	lib/core/provider_cohere.c lib/core/provider_cohere.h \
 	lib/core/provider_cohere_answer.c \
 	lib/core/provider_edit.c lib/core/provider_edit.h \

@@ -35,8 +35,8 @@ struct wl_target {
 	const struct wl_provider	*wire;
 	const char			*provider;
 	const char			*base_url;
-	const char			*auth;	/* bearer, none, or the name of
-						   a header: x-api-key */
+	const char			*auth;	/* bearer, none, sigv4, or the
+						   name of a header */
 	const char			*api_version;	/* or NULL */
 	const char			*model;		/* to send upstream */
 	const char			*key;

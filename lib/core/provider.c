@@ -17,6 +17,7 @@
 const struct wl_provider *const wl_providers[] = {
 	&wl_provider_anthropic,
 	&wl_provider_azure,
+	&wl_provider_bedrock,
 	&wl_provider_cohere,
 	&wl_provider_gemini,
 	&wl_provider_openai,
@@ -68,16 +69,21 @@ wl_provider_headers(struct wl_arena *a, const struct wl_ask *ask,
     struct wl_upcall *u)
 {
 	const char **h = u->headers = wl_arena_alloc(a, 6 * sizeof(*h));
+	const char *streams = t->wire->stream_type;
 	char *key, *id = NULL;
 	int n = 0;
 
+	if (streams == NULL)
+		streams = "text/event-stream";
 	if (h == NULL || wl_openai_key_header(a, t, &key) == -1)
 		return -1;
 	if (request_id != NULL && (id = wl_arena_printf(a, "X-Request-Id: %s",
 	    request_id)) == NULL)
 		return -1;
-	h[n++] = ask != NULL && ask->stream ? "Accept: text/event-stream" :
-	    "Accept: application/json";
+	h[n++] = ask == NULL || !ask->stream ? "Accept: application/json" :
+	    wl_arena_printf(a, "Accept: %s", streams);
+	if (h[0] == NULL)
+		return -1;
 	if (ask != NULL)
 		h[n++] = "Content-Type: application/json";
 	if (key != NULL)

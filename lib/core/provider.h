@@ -156,7 +156,7 @@ const char *wl_provider_segment(struct wl_arena *a, const char *name);
 /*
  * The headers of a request for ASK (NULL: for a list) to T with REQUEST_ID
  * (NULL: none) into u->headers: types, the key as T's auth has it (a bearer
- * token, or the header of that name), and EXTRA, a header more, or NULL.  0,
+ * token, or the header of that name; with sigv4 none), and EXTRA, a header more, or NULL.  0,
  * or -1: no memory.
  */
 int wl_provider_headers(struct wl_arena *a, const struct wl_ask *ask,
@@ -172,6 +172,7 @@ int wl_provider_models(struct wl_arena *a, struct wl_str body,
 
 extern const struct wl_provider wl_provider_anthropic;
 extern const struct wl_provider wl_provider_azure;
+extern const struct wl_provider wl_provider_bedrock;
 extern const struct wl_provider wl_provider_cohere;
 extern const struct wl_provider wl_provider_gemini;
 extern const struct wl_provider wl_provider_openai;

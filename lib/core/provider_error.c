@@ -18,6 +18,8 @@
 
 /* Of an error that says where. */
 #define DEPTH	6
+/* A shorter one may be part of any word. */
+#define KEY_MIN	8
 #define INNER_BYTES	((size_t)8 * 1024)
 #define RETRY_AFTER_MAX	((int64_t)7 * 24 * 3600)
 
@@ -42,6 +44,27 @@ replace_all(struct wl_arena *a, const char *s, const char *what)
 }
 
 /*
+ * S without KEY, and without the parts of one that has several.
+ */
+static char *
+without_key(struct wl_arena *a, char *s, const char *key)
+{
+	struct wl_str rest = wl_str_of(key), part;
+	const char *one;
+
+	if (rest.len >= KEY_MIN)
+		s = replace_all(a, s, key);
+	while (s != NULL && rest.len > 0 && strchr(key, ':') != NULL) {
+		part = wl_str_cut(&rest, ':');
+		if (part.len < KEY_MIN)
+			continue;
+		one = wl_arena_dup(a, part.p, part.len);
+		s = one == NULL ? NULL : replace_all(a, s, one);
+	}
+	return s;
+}
+
+/*
  * S without anything like a key, and without the key of T; never NULL.
  */
 static const char *
@@ -56,8 +79,8 @@ scrub(struct wl_arena *a, const struct wl_target *t, struct wl_str s)
 	(void)wl_redact_secrets(&b, s.p, s.len);
 	out = b.failed || b.p == NULL ? NULL : wl_arena_dup(a, b.p, b.len);
 	wl_buf_free(&b);
-	if (out != NULL && t != NULL && strlen(t->key) >= 8)
-		out = replace_all(a, out, t->key);
+	if (out != NULL && t != NULL)
+		out = without_key(a, out, t->key);
 	return out == NULL ? "" : out;
 }
 

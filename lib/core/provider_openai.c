@@ -93,7 +93,8 @@ int
 wl_openai_key_header(struct wl_arena *a, const struct wl_target *t, char **out)
 {
 	*out = NULL;
-	if (t->key[0] == '\0' || strcmp(t->auth, "none") == 0)
+	if (t->key[0] == '\0' || strcmp(t->auth, "none") == 0 ||
+	    strcmp(t->auth, "sigv4") == 0)
 		return 0;
 	*out = strcmp(t->auth, "bearer") == 0 ?
 	    wl_arena_printf(a, "Authorization: Bearer %s", t->key) :

@@ -7,6 +7,7 @@ libwatchllm_a_SOURCES += \
 	lib/http/names.c lib/http/names.h \
 	lib/http/req.c lib/http/req.h \
 	lib/http/resp.c lib/http/resp.h \
+	lib/http/sigv4.c lib/http/sigv4.h \
 	lib/http/site.c lib/http/site.h \
 	lib/http/sse.c lib/http/sse.h \
 	lib/http/target.c lib/http/target.h \

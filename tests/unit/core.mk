@@ -18,6 +18,7 @@ UNIT_TESTS += \
 	tests/unit/test_provider_anthropic \
 	tests/unit/test_provider_anthropic_chat \
 	tests/unit/test_provider_azure \
+	tests/unit/test_provider_bedrock \
 	tests/unit/test_provider_cohere \
 	tests/unit/test_provider_gemini \
 	tests/unit/test_provider_openai \

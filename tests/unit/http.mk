@@ -13,6 +13,7 @@ UNIT_TESTS += \
 	tests/unit/test_req \
 	tests/unit/test_resp \
 	tests/unit/test_site \
+	tests/unit/test_sigv4 \
 	tests/unit/test_sse \
 	tests/unit/test_worker
 
