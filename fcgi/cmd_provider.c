@@ -18,10 +18,12 @@ const char wl_cmd_provider_help[] =
     "\n"
     "      --base-url URL          what /chat/completions is appended to\n"
     "      --name NAME             shown to people\n"
-    "      --wire FORMAT           openai, anthropic, azure, cohere, gemini\n"
-    "      --auth HOW              how its key is sent: bearer, none, or the "
-    "header\n"
-    "                              api-key, x-api-key or x-goog-api-key\n"
+    "      --wire FORMAT           openai, anthropic, azure, bedrock,\n"
+    "                              cohere or gemini\n"
+    "      --auth HOW              how its key is sent: bearer, none, sigv4 "
+    "(AWS), or\n"
+    "                              the header api-key, x-api-key or "
+    "x-goog-api-key\n"
     "      --api-version V|none    version of its API that is asked for "
     "(azure)\n"
     "      --no-key, --key-required\n"
@@ -129,7 +131,7 @@ set(struct wl_cli *cli, int argc, char **argv)
 	const struct wl_cli_opt opts[] = {
 		{ "api-version", WL_ARG_TEXT, &p.api_version, 0, 0, NULL },
 		{ "auth", WL_ARG_WORD, &p.auth, 0, 0,
-		    "bearer|none|api-key|x-api-key|x-goog-api-key" },
+		    "bearer|none|sigv4|api-key|x-api-key|x-goog-api-key" },
 		{ "base-url", WL_ARG_TEXT, &p.base_url, 0, 0, NULL },
 		{ "disable", WL_ARG_FLAG, &enabled.no, 0, 0, NULL },
 		{ "enable", WL_ARG_FLAG, &enabled.yes, 0, 0, NULL },

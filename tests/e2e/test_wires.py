@@ -1,14 +1,19 @@
 """Providers whose wire format is not OpenAI's, through OpenAI's own client, of
 which only the base URL and the key were changed.  The host on the other side
 answers with what the vendors' specifications and client libraries have
-(google-genai 3.6, anthropic 2.13, cohere 7.3, openai 3.54 for Azure)."""
+(google-genai 3.6, anthropic 2.13, botocore 1.44, cohere 7.3, openai 3.54 for Azure)."""
 
 from __future__ import annotations
 
 import base64
+import binascii
+import hashlib
+import hmac
 import json
+import re
 import struct
 import unittest
+import urllib.parse
 
 import openai
 from gate import GateCase
@@ -368,6 +373,139 @@ class Azure(Case):
         self.assertEqual(r.data[0].embedding, [0.5])
         self.assertEqual(self.asked()["path"],
                          "/openai/deployments/my-embed/embeddings?api-version=2024-10-21")
+
+
+def signature(asked: dict, secret: str) -> str:
+    """What Signature Version 4 is for a request that came, computed anew."""
+    h = asked["headers"]
+    _, scope = re.search("Credential=([^/]+)/([^,]+),", h["authorization"]).groups()
+    names = re.search("SignedHeaders=([^,]+),", h["authorization"]).group(1)
+    day, region, service, end = scope.split("/")
+    canonical = "\n".join(
+        ["POST", urllib.parse.quote(asked["path"], safe="/-_.~"), "",
+         *[f"{n}:{h[n]}" for n in names.split(";")], "", names,
+         hashlib.sha256(asked["raw"]).hexdigest()])
+    text = "\n".join(["AWS4-HMAC-SHA256", h["x-amz-date"], scope,
+                      hashlib.sha256(canonical.encode()).hexdigest()])
+    key = ("AWS4" + secret).encode()
+    for step in (day, region, service, end, text):
+        key = hmac.digest(key, step.encode(), "sha256")
+    return key.hex()
+
+
+def frame(name: str, body: dict, kind: str = "event") -> bytes:
+    """A message of Amazon's event stream."""
+    heads = b""
+    for k, v in {f":{kind}-type": name, ":content-type": "application/json",
+                 ":message-type": kind}.items():
+        heads += struct.pack("!B", len(k)) + k.encode() + struct.pack("!BH", 7, len(v))
+        heads += v.encode()
+    payload = json.dumps(body).encode()
+    top = struct.pack("!II", 16 + len(heads) + len(payload), len(heads))
+    whole = top + struct.pack("!I", binascii.crc32(top)) + heads + payload
+    return whole + struct.pack("!I", binascii.crc32(whole))
+
+
+class Bedrock(Case):
+    wire = "bedrock"
+    auth = "sigv4"
+    path = ""
+    model = "anthropic.claude-3-haiku-20240307-v1:0"
+    prices = "'bedrock'"
+    pair = ("AKIDEXAMPLE0123", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.ai = self.ai.with_options(default_headers={"X-Provider-Key": ":".join(self.pair)})
+
+    def stream_of(self, *frames: bytes) -> None:
+        self.vendor.streams(list(frames), kind="application/vnd.amazon.eventstream")
+
+    def test_chat(self) -> None:
+        self.vendor.says({
+            "output": {"message": {"role": "assistant", "content": [{"text": "Hello."}]}},
+            "stopReason": "end_turn", "metrics": {"latencyMs": 9},
+            "usage": {"inputTokens": 5, "outputTokens": 2, "totalTokens": 7}})
+        r = self.chat(max_tokens=10)
+        self.assertEqual((r.choices[0].message.content, r.choices[0].finish_reason,
+                          r.usage.total_tokens), ("Hello.", "stop", 7))
+        asked = self.asked()
+        self.assertEqual(asked["path"],
+                         "/model/anthropic.claude-3-haiku-20240307-v1%3A0/converse")
+        self.assertEqual(asked["body"], {
+            "messages": [{"role": "user", "content": [{"text": "hi"}]}],
+            "inferenceConfig": {"maxTokens": 10}})
+        self.assertIn(f"Credential={self.pair[0]}/", asked["headers"]["authorization"])
+        self.assertTrue(asked["headers"]["authorization"].endswith(
+            "Signature=" + signature(asked, self.pair[1])))
+        self.assertNotIn(self.pair[1], str(asked["headers"]))
+        self.check(self.row(), provider=self.provider, status="success", input_tokens=5,
+                   output_tokens=2)
+
+    def test_stream(self) -> None:
+        self.stream_of(
+            frame("messageStart", {"role": "assistant"}),
+            frame("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "I look."}}),
+            frame("contentBlockStop", {"contentBlockIndex": 0}),
+            frame("contentBlockStart", {"contentBlockIndex": 1, "start": {
+                "toolUse": {"toolUseId": "t1", "name": "weather"}}}),
+            frame("contentBlockDelta", {"contentBlockIndex": 1, "delta": {
+                "toolUse": {"input": '{"at":"Rome"}'}}}),
+            frame("contentBlockStop", {"contentBlockIndex": 1}),
+            frame("messageStop", {"stopReason": "tool_use"}),
+            frame("metadata", {"usage": {"inputTokens": 7, "outputTokens": 9,
+                                         "totalTokens": 16}}))
+        out = self.collect(self.chat(stream=True, tools=TOOLS,
+                                     stream_options={"include_usage": True}))
+        self.assertEqual((out["text"], out["finish"], out["usage"].total_tokens,
+                          out["calls"][0]), ("I look.", "tool_calls", 16, {
+                              "id": "t1", "name": "weather", "arguments": '{"at":"Rome"}'}))
+        self.assertTrue(self.asked()["path"].endswith("/converse-stream"))
+        self.check(self.row(), status="success", input_tokens=7, output_tokens=9)
+
+    def test_page(self) -> None:
+        """The commands of docs/PROVIDERS.md."""
+        self.gate.cli("provider", "set", "azure", "--base-url",
+                      "https://RESOURCE.openai.azure.com", "--wire", "azure", "--auth",
+                      "api-key", "--api-version", "2024-10-21")
+        self.gate.cli("provider", "set", "bedrock", "--base-url",
+                      "https://bedrock-runtime.eu-west-1.amazonaws.com")
+        rows = json.loads(self.gate.cli("provider", "list", "--json").stdout)
+        rows = rows if isinstance(rows, list) else rows["data"]
+        row = next(r for r in rows if r["id"] == "bedrock")
+        self.assertEqual((row["wire"], row["auth"]), ("bedrock", "sigv4"))
+
+    def test_damaged(self) -> None:
+        """A stream whose checksum is wrong ends with an error."""
+        whole = frame("contentBlockDelta", {"delta": {"text": "Hello."}})
+        self.stream_of(frame("messageStart", {"role": "assistant"}), whole,
+                       whole.replace(b"Hello", b"Hallo"))
+        text = ""
+        with self.assertRaises(openai.APIError):
+            for c in self.chat(stream=True):
+                text += c.choices[0].delta.content or ""
+        self.assertEqual(text, "Hello.")
+        self.assertNotEqual(self.row()["status"], "success")
+
+    def test_errors(self) -> None:
+        self.vendor.says({"message": f"The token of {self.pair[0]} is invalid."}, 403)
+        with self.assertRaises(openai.APIStatusError) as e:
+            self.chat()
+        self.assertEqual(e.exception.code, "upstream_credentials_rejected")
+        self.vendor.reset()
+        self.vendor.says({"message": f"Malformed input of {self.pair[0]}."}, 400)
+        with self.assertRaises(openai.BadRequestError) as e:
+            self.chat()
+        self.assertIn("Malformed input of [REDACTED_KEY].", str(e.exception))
+        self.vendor.reset()
+        self.stream_of(frame("throttlingException", {"message": "Too many."}, "exception"))
+        with self.assertRaises(openai.APIError) as e:
+            list(self.chat(stream=True))
+        self.assertIn("Too many.", str(e.exception))
+
+    def test_refused(self) -> None:
+        self.refused("seed", seed=1)
+        self.refused("reasoning_effort", reasoning_effort="low")
 
 
 class Cohere(Case):

@@ -154,6 +154,8 @@ FUZZ_CORPUS = \
 EXTRA_DIST += $(FUZZ_CORPUS)
 EXTRA_DIST += \
 	tests/fuzz/corpus/answer/azure_error \
+	tests/fuzz/corpus/answer/bedrock \
+	tests/fuzz/corpus/answer/bedrock_event \
 	tests/fuzz/corpus/answer/chat \
 	tests/fuzz/corpus/answer/cohere \
 	tests/fuzz/corpus/answer/cohere_embeddings \
@@ -192,6 +194,8 @@ EXTRA_DIST += \
 	tests/fuzz/corpus/redact/tokens \
 	tests/fuzz/corpus/redact/typical \
 	tests/fuzz/corpus/redact/utf8 \
+	tests/fuzz/corpus/stream/bedrock \
+	tests/fuzz/corpus/stream/bedrock_exception \
 	tests/fuzz/corpus/stream/bom \
 	tests/fuzz/corpus/stream/cohere \
 	tests/fuzz/corpus/stream/cr \
