@@ -1,5 +1,6 @@
 /*
- * The models that a key can call, as OpenAI's API lists them.
+ * The models that a key can call, as OpenAI's API lists them, or as Anthropic's
+ * where the request is one of that.
  */
 #include "config.h"
 #include "fcgi/h_models.h"
@@ -9,6 +10,7 @@
 #include "fcgi/ctx.h"
 #include "fcgi/serve.h"
 #include "lib/base/arena.h"
+#include "lib/base/clock.h"
 #include "lib/base/err.h"
 #include "lib/base/json.h"
 #include "lib/core/model.h"
@@ -16,22 +18,52 @@
 
 #define BODY_MAX	((size_t)8 * 1024 * 1024)
 
+/*
+ * A list in the making.
+ */
+struct listing {
+	struct wl_jw	 w;
+	bool		 anthropic;
+	const char	*first, *last;	/* ids; NULL: there are none */
+};
+
 static void
-put(struct wl_jw *w, const char *id, int64_t created, const char *owned_by)
+begin(struct listing *l, const struct wl_ctx *ctx, struct wl_buf *b)
 {
+	*l = (struct listing){ .anthropic = wl_req_header(&ctx->req,
+	    "anthropic-version") != NULL };
+	wl_jw_init(&l->w, b);
+}
+
+static void
+put(struct listing *l, const char *id, int64_t created, const char *owned_by)
+{
+	struct wl_jw *w = &l->w;
+	char at[25];
+
+	if (l->first == NULL)
+		l->first = id;
+	l->last = id;
 	wl_jw_obj(w, NULL);
 	wl_jw_str(w, "id", id);
-	wl_jw_str(w, "object", "model");
-	wl_jw_int(w, "created", created);
-	wl_jw_str(w, "owned_by", owned_by);
+	if (l->anthropic) {
+		wl_clock_rfc3339(created * 1000, at);
+		wl_jw_str(w, "type", "model");
+		wl_jw_str(w, "display_name", id);
+		wl_jw_str(w, "created_at", at);
+	} else {
+		wl_jw_str(w, "object", "model");
+		wl_jw_int(w, "created", created);
+		wl_jw_str(w, "owned_by", owned_by);
+	}
 	wl_jw_end(w, '}');
 }
 
 static void
-put_model(struct wl_jw *w, const char *id, const struct wl_model_list *l,
+put_model(struct listing *out, const char *id, const struct wl_model_list *l,
     const struct wl_model_item *m)
 {
-	put(w, id, m->created, m->owned_by[0] != '\0' ? m->owned_by :
+	put(out, id, m->created, m->owned_by[0] != '\0' ? m->owned_by :
 	    l->provider);
 }
 
@@ -39,9 +71,9 @@ put_model(struct wl_jw *w, const char *id, const struct wl_model_list *l,
  * A name of a rule of routing: what answers is not one model.
  */
 static void
-put_alias(struct wl_jw *w, const struct wl_alias *alias)
+put_alias(struct listing *out, const struct wl_alias *alias)
 {
-	put(w, alias->name, alias->created_ms / 1000, "watchllm");
+	put(out, alias->name, alias->created_ms / 1000, "watchllm");
 }
 
 static int
@@ -66,7 +98,7 @@ is_alias(const struct wl_alias *v, int n, const char *id)
  * by the rule.
  */
 static int
-put_list(struct wl_ctx *ctx, struct wl_jw *w, const struct wl_model_list *l,
+put_list(struct wl_ctx *ctx, struct listing *out, const struct wl_model_list *l,
     const struct wl_alias *alias, int naliases)
 {
 	const char *id;
@@ -78,7 +110,7 @@ put_list(struct wl_ctx *ctx, struct wl_jw *w, const struct wl_model_list *l,
 		if (id == NULL)
 			return wl_err_memory(&ctx->err);
 		if (!is_alias(alias, naliases, id))
-			put_model(w, id, l, &l->v[j]);
+			put_model(out, id, l, &l->v[j]);
 	}
 	return 0;
 }
@@ -95,27 +127,33 @@ wl_h_models_get(struct wl_ctx *ctx)
 {
 	struct wl_model_list *l;
 	struct wl_alias *alias;
+	struct listing out;
 	struct wl_buf b;
-	struct wl_jw w;
 	int i, n, naliases;
 
 	if (aliases(ctx, &alias, &naliases) == -1 ||
 	    lists(ctx, &l, &n) == -1)
 		return -1;
 	wl_buf_init(&b, BODY_MAX);
-	wl_jw_init(&w, &b);
-	wl_jw_obj(&w, NULL);
-	wl_jw_str(&w, "object", "list");
-	wl_jw_arr(&w, "data");
+	begin(&out, ctx, &b);
+	wl_jw_obj(&out.w, NULL);
+	if (!out.anthropic)
+		wl_jw_str(&out.w, "object", "list");
+	wl_jw_arr(&out.w, "data");
 	for (i = 0; i < naliases; i++)
-		put_alias(&w, &alias[i]);
+		put_alias(&out, &alias[i]);
 	for (i = 0; i < n; i++)
-		if (put_list(ctx, &w, &l[i], alias, naliases) == -1) {
+		if (put_list(ctx, &out, &l[i], alias, naliases) == -1) {
 			wl_buf_free(&b);
 			return -1;
 		}
-	wl_jw_end(&w, ']');
-	wl_jw_end(&w, '}');
+	wl_jw_end(&out.w, ']');
+	if (out.anthropic) {
+		wl_jw_bool(&out.w, "has_more", false);
+		wl_jw_str(&out.w, "first_id", out.first);
+		wl_jw_str(&out.w, "last_id", out.last);
+	}
+	wl_jw_end(&out.w, '}');
 	wl_serve_json(ctx, 200, &b);
 	return 0;
 }
@@ -127,7 +165,7 @@ static int
 find_alias(struct wl_ctx *ctx, struct wl_buf *b)
 {
 	struct wl_alias *alias;
-	struct wl_jw w;
+	struct listing out;
 	int i, n;
 
 	if (aliases(ctx, &alias, &n) == -1)
@@ -137,8 +175,8 @@ find_alias(struct wl_ctx *ctx, struct wl_buf *b)
 			break;
 	if (i == n)
 		return 0;
-	wl_jw_init(&w, b);
-	put_alias(&w, &alias[i]);
+	begin(&out, ctx, b);
+	put_alias(&out, &alias[i]);
 	return 1;
 }
 
@@ -148,7 +186,7 @@ find_model(struct wl_ctx *ctx, struct wl_buf *b)
 	const struct wl_model_item *m;
 	const struct wl_model_list *one;
 	struct wl_model_list *l;
-	struct wl_jw w;
+	struct listing out;
 	int n, found;
 
 	if (lists(ctx, &l, &n) == -1)
@@ -157,8 +195,8 @@ find_model(struct wl_ctx *ctx, struct wl_buf *b)
 	    ctx->req.provider_key, wl_str_of(ctx->id), l, n, &one, &m,
 	    &ctx->err);
 	if (found == 1) {
-		wl_jw_init(&w, b);
-		put_model(&w, ctx->id, one, m);
+		begin(&out, ctx, b);
+		put_model(&out, ctx->id, one, m);
 	}
 	return found;
 }

@@ -141,6 +141,20 @@ class Client(Case):
             {"type": "text", "text": "What is this?"}]}])
         self.assertIn("No model wrote this text", answer.content[0].text)
 
+    def test_models(self):
+        """The list of the provider, in the shape of the client."""
+        models = self.ai.models.list()
+        mine = [m for m in models if m.id == f"{self.provider}/sandbox"]
+        self.assertEqual((len(mine), mine[0].type, mine[0].created_at.year),
+                         (1, "model", 2024))
+        self.assertEqual((models.has_more, models.last_id), (False, models.data[-1].id))
+        self.assertEqual(self.ai.models.retrieve(mine[0].id).id, mine[0].id)
+        with self.assertRaises(anthropic.NotFoundError):
+            self.ai.models.retrieve("nobody")
+        plain = self.gate.request("GET", "/v1/models", key=self.key).json()
+        self.assertEqual(plain["object"], "list")
+        self.assertIn("owned_by", plain["data"][0])
+
     def test_count_tokens(self):
         count = self.ai.messages.count_tokens(
             model=MODEL, system="Be brief.",
