@@ -129,8 +129,12 @@ enter(struct course *c, struct leg *leg)
 {
 	struct wl_uprun *r = c->r;
 	enum wl_health_cause cause;
-	int64_t wait = wl_health_enter(r->a, r->conf, &leg->health, &cause);
+	int64_t wait;
 
+	/* most calls ask one target and need no other one's */
+	if (leg->health.t == NULL)
+		wl_health_of(&leg->health, leg->t);
+	wait = wl_health_enter(r->a, r->conf, &leg->health, &cause);
 	if (wait == 0)
 		return true;
 	leg->spent = true;
@@ -549,10 +553,8 @@ wl_upstream_course(struct wl_uprun *r, const struct wl_target *t, int n)
 	struct leg *leg;
 	int i;
 
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < n; i++)
 		c.leg[i].t = &t[i];
-		wl_health_of(&c.leg[i].health, &t[i]);
-	}
 	/* of a call that asks nobody, for the event */
 	(void)wl_strlcpy(r->res->provider, t[0].provider,
 	    sizeof(r->res->provider));
