@@ -10,6 +10,7 @@
 
 #include "fcgi/ctx.h"
 #include "fcgi/serve.h"
+#include "fcgi/shadow.h"
 #include "lib/base/clock.h"
 #include "lib/base/jw.h"
 #include "lib/base/money.h"
@@ -207,6 +208,8 @@ find_targets(struct wl_ctx *ctx, struct wl_target t[WL_TARGETS])
 	n = wl_model_route(ctx->arena, ctx->conf, ctx->auth, ctx->keyring,
 	    ctx->ask.model, ctx->req.provider_key, &call, t, &routed,
 	    &ctx->err);
+	if (n > 0 && routed.shadow[0] != '\0')
+		wl_shadow_start(ctx, routed.rule, routed.shadow);
 	if (routed.rule[0] != '\0') {
 		(void)wl_strlcpy(ctx->res.rule, routed.rule,
 		    sizeof(ctx->res.rule));

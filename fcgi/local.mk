@@ -32,6 +32,7 @@ libwlfcgi_a_SOURCES = \
 	fcgi/record.c fcgi/record.h \
 	fcgi/routes.c \
 	fcgi/serve.c fcgi/serve.h \
+	fcgi/shadow.c fcgi/shadow.h \
 	fcgi/worker.c fcgi/worker.h
 
 cgibin_PROGRAMS += watchllm.fcgi

@@ -16,6 +16,7 @@
 #include "fcgi/conn.h"
 #include "fcgi/io_cgi.h"
 #include "fcgi/serve.h"
+#include "fcgi/shadow.h"
 #include "lib/base/arena.h"
 #include "lib/base/co.h"
 #include "lib/base/conf.h"
@@ -42,7 +43,7 @@ struct wl_worker wl_worker;
 /*
  * A configuration and how many requests use it.
  */
-struct generation {
+struct wl_generation {
 	struct wl_conf		*conf;
 	struct wl_keyring	*keyring;	/* or NULL */
 	uint64_t		 users;
@@ -54,14 +55,14 @@ static struct {
 	int			 signal_fd;
 	int			 status;
 	bool			 hurry;		/* signalled twice */
-	struct generation	*conf;
+	struct wl_generation	*conf;
 	struct wl_co		*main, *signals, *ticker, *request;
 	struct wl_arena		*arena[ARENAS];
 	size_t			 narena;
 } w;
 
 static void
-release_conf(struct generation *g)
+release_conf(struct wl_generation *g)
 {
 	if (g == NULL || g->users > 0 || g == w.conf)
 		return;
@@ -79,7 +80,7 @@ release_conf(struct generation *g)
 static int
 use_conf(struct wl_conf *conf, bool ours, struct wl_err *e)
 {
-	struct generation *g = calloc(1, sizeof(*g)), *old = w.conf;
+	struct wl_generation *g = calloc(1, sizeof(*g)), *old = w.conf;
 
 	if (g == NULL)
 		return wl_err_set(e, WL_E_UNAVAILABLE, NULL);
@@ -95,6 +96,20 @@ use_conf(struct wl_conf *conf, bool ours, struct wl_err *e)
 	wl_worker.keyring = g->keyring;
 	release_conf(old);
 	return 0;
+}
+
+static struct wl_generation *
+hold(void)
+{
+	w.conf->users++;
+	return w.conf;
+}
+
+static void
+give_back(struct wl_generation *g)
+{
+	g->users--;
+	release_conf(g);
 }
 
 static struct wl_arena *
@@ -121,19 +136,18 @@ give_arena(struct wl_arena *a)
 static bool
 serve(struct wl_io *io)
 {
-	struct generation *g = w.conf;
+	struct wl_generation *g;
 	struct wl_arena *a = take_arena();
 
 	if (a == NULL) {
 		wl_log(WL_ERROR, "worker.memory", "no memory for a request");
 		return false;
 	}
-	g->users++;
+	g = hold();
 	wl_serve(io, a);
-	g->users--;
 	give_arena(a);
 	wl_worker.served++;
-	release_conf(g);
+	give_back(g);
 	return true;
 }
 
@@ -192,6 +206,7 @@ stop(void)
 	wl_worker.stopping = true;
 	wl_log(WL_INFO, "worker.stop", "%llu requests running",
 	    (unsigned long long)wl_worker.requests);
+	wl_shadow_stop(w.main);
 	if (wl_worker.one_request)
 		wl_io_cgi_gone();
 	else
@@ -269,7 +284,7 @@ open_all(struct wl_conf *conf, struct wl_err *e)
 static void
 close_all(void)
 {
-	struct generation *g;
+	struct wl_generation *g;
 
 	wl_serve_close();
 	wl_client_close();
@@ -320,7 +335,7 @@ busy(void)
 static bool
 helping(void)
 {
-	return w.signals != NULL || w.ticker != NULL;
+	return w.signals != NULL || w.ticker != NULL || wl_shadow_any();
 }
 
 /*
@@ -447,6 +462,8 @@ wl_worker_run(struct wl_conf *conf, int fd)
 	memset(&w, 0, sizeof(w));
 	memset(&wl_worker, 0, sizeof(wl_worker));
 	wl_worker.load = load;
+	wl_worker.hold = hold;
+	wl_worker.give_back = give_back;
 	wl_worker.one_request = fd == -1;
 	w.listen_fd = fd;
 	if (fd != -1 && ((flags = fcntl(fd, F_GETFL)) == -1 ||

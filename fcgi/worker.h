@@ -10,6 +10,7 @@
 
 struct wl_conf;
 struct wl_err;
+struct wl_generation;
 struct wl_io;
 
 /*
@@ -32,6 +33,10 @@ struct wl_worker {
 	uint64_t		 connections;	/* open now, idle ones too */
 	/* Fill a zeroed struct as at the start; NULL: SIGHUP keeps it. */
 	int			(*load)(struct wl_conf *c, struct wl_err *e);
+	/* What conf and keyring point to now stays until it is given back:
+	   for what outlives its request.  NULL before the start. */
+	struct wl_generation	*(*hold)(void);
+	void			(*give_back)(struct wl_generation *g);
 };
 
 extern struct wl_worker wl_worker;

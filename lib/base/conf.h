@@ -82,6 +82,7 @@ struct wl_conf {
 	char	*spool_dir;
 	int	 spool_sync;		/* enum wl_spool_sync */
 	int64_t	 spool_sync_interval;
+	int64_t	 shadow_calls;
 	int64_t	 spool_max;
 	int64_t	 spool_segment;
 	char	*host_name;		/* of this host's journals */

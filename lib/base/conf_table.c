@@ -124,6 +124,8 @@ const struct wl_conf_row wl_conf_table[] = {
 	    "PostgreSQL of watchllm-rollup (role rollup); empty: database_url."),
 	STRING(rollup_database_url_file, "",
 	    "File that holds rollup_database_url."),
+	NUMBER(shadow_calls, WL_C_INT, "16", 0, 10000,
+	    "Shadow calls that one process makes at once; 0: none."),
 	STRING(spool_dir, WL_LOCALSTATEDIR "/lib/watchllm/spool",
 	    "Folder of the journals."),
 	NUMBER(spool_max, WL_C_SIZE, "1g", MIB, 1024 * GIB,

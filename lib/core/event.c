@@ -14,7 +14,9 @@
 #include "lib/base/journal.h"
 #include "lib/base/json.h"
 #include "lib/base/log.h"
+#include "lib/base/rand.h"
 #include "lib/core/auth.h"
+#include "lib/core/catalog.h"
 #include "lib/core/redact_rules.h"
 #include "lib/http/req.h"
 
@@ -37,6 +39,7 @@ struct record {
 	struct wl_buf	 red, text;	/* for one text after the other */
 	size_t		 hits;		/* redacted */
 	bool		 truncated;
+	bool		 shadow;	/* of a call that nobody waits for */
 };
 
 static void
@@ -219,7 +222,7 @@ put_call(struct record *rec, const struct wl_req *r,
 	if (ad->gate.generation[0] != '\0')
 		wl_jw_str(&rec->w, "generation", ad->gate.generation);
 	wl_jw_str(&rec->w, "type", "prompt_call");
-	wl_jw_str(&rec->w, "source", "gateway");
+	wl_jw_str(&rec->w, "source", rec->shadow ? "shadow" : "gateway");
 	wl_jw_str(&rec->w, "route", wl_api_path(ask->api));
 	wl_jw_str(&rec->w, "request_id", r->id);
 	put_word(rec, "client_request_id", r->client_request_id);
@@ -246,6 +249,8 @@ put_flags(struct record *rec, const struct wl_admission *ad)
 		wl_jw_str(&rec->w, NULL, "degraded");
 	if (rec->hits > 0)
 		wl_jw_str(&rec->w, NULL, "redacted");
+	if (rec->shadow)
+		wl_jw_str(&rec->w, NULL, "shadow");
 	if (rec->truncated)
 		wl_jw_str(&rec->w, NULL, "truncated");
 	wl_jw_end(&rec->w, ']');
@@ -507,7 +512,7 @@ put_usage(struct record *rec, const struct wl_result *res)
 	put_count(rec, "tokens_output", u->output);
 	put_count(rec, "tokens_reasoning", u->reasoning);
 	wl_jw_str(&rec->w, "usage_source", wl_usage_source_name(u->source));
-	wl_jw_bool(&rec->w, "usage_counted", true);
+	wl_jw_bool(&rec->w, "usage_counted", !rec->shadow);
 	if (res->price_known) {
 		wl_jw_int(&rec->w, "cost_nano", res->cost_nano);
 		put_time(rec, "price_from", res->price_effective_ms);
@@ -706,4 +711,100 @@ wl_event_end(struct wl_journal *j, const struct wl_conf *conf,
 	if (append(j, WL_J_END, &b, &e) == -1)
 		wl_log_req(WL_ERROR, "event.lost", r->id, NULL, "%s; %s",
 		    e.msg, e.detail);
+}
+
+/* ---- shadow calls ---- */
+
+struct wl_event_shadow {
+	struct wl_buf		 b;
+	struct record		 rec;
+	struct wl_admission	 ad;
+	char			 of[37];	/* event of the call itself */
+	const char		*rule;
+};
+
+static void
+free_shadow(void *p)
+{
+	struct wl_event_shadow *s = p;
+
+	record_free(&s->rec);
+	wl_buf_free(&s->b);
+}
+
+struct wl_event_shadow *
+wl_event_shadow_begin(struct wl_arena *a, const struct wl_req *r,
+    const struct wl_auth *auth, const struct wl_admission *ad,
+    const struct wl_ask *ask, const char *rule)
+{
+	struct wl_event_shadow *s = wl_arena_alloc(a, sizeof(*s));
+
+	if (s == NULL || (s->rule = wl_arena_strdup(a, rule)) == NULL)
+		return NULL;
+	s->ad = *ad;
+	s->ad.redaction = wl_catalog_redaction(a, auth->project,
+	    auth->catalog_version);
+	memcpy(s->of, ad->event_id, sizeof(s->of));
+	wl_uuid7(wl_clock_ms(), s->ad.event_id);
+	wl_buf_init(&s->b, WL_JOURNAL_RECORD_MAX);
+	if (wl_arena_defer(a, free_shadow, s) == -1)
+		return NULL;
+	record_open(&s->rec, &s->b, s->ad.redaction);
+	s->rec.shadow = true;
+	put_call(&s->rec, r, auth, &s->ad, ask, wl_clock_ms());
+	wl_jw_str(&s->rec.w, "linked_event_id", s->of);
+	return s;
+}
+
+/*
+ * Times stand here and not in their columns: averages and percentiles of the
+ * project are those of calls that somebody waited for.
+ */
+static void
+put_shadow(struct record *rec, const struct wl_event_shadow *s,
+    const struct wl_ask *ask, const struct wl_result *res)
+{
+	wl_jw_obj(&rec->w, "attributes");
+	wl_jw_str(&rec->w, "outcome", wl_outcome_name(res->outcome));
+	wl_jw_int(&rec->w, "input_estimate", ask->input_estimate);
+	if (res->upstream_http != 0)
+		wl_jw_int(&rec->w, "upstream_status", res->upstream_http);
+	put_word(rec, "upstream_code", res->upstream_code);
+	wl_jw_obj(&rec->w, "shadow");
+	wl_jw_str(&rec->w, "rule", s->rule);
+	put_ms(rec, "ttft_ms", res->first_data_us);
+	put_ms(rec, "upstream_ms", res->upstream_us);
+	wl_jw_end(&rec->w, '}');
+	wl_jw_end(&rec->w, '}');
+}
+
+void
+wl_event_shadow_end(struct wl_event_shadow *s, struct wl_journal *j,
+    const struct wl_conf *conf, const struct wl_ask *ask,
+    const struct wl_result *res)
+{
+	struct record *rec = &s->rec;
+	struct wl_err e;
+
+	/* what fails here is no error of the project */
+	wl_jw_str(&rec->w, "status", strcmp(status_of(res), "success") == 0 ?
+	    "success" : "warning");
+	put_error(rec, res);
+	put_word(rec, "provider", res->provider);
+	put_word(rec, "model_used", res->model_used[0] != '\0' ?
+	    res->model_used : res->model);
+	put_word(rec, "response_id", res->response_id);
+	put_word(rec, "finish_reason", res->finish_reason);
+	put_count(rec, "attempts", res->attempts);
+	put_usage(rec, res);
+	if (conf->store_payloads)
+		put_payload(rec, conf, ask, res);
+	put_shadow(rec, s, ask, res);
+	put_flags(rec, &s->ad);
+	wl_jw_end(&rec->w, '}');
+	if (s->b.failed)
+		wl_err_set(&e, WL_E_UNAVAILABLE, "too large");
+	else if (wl_journal_append(j, WL_J_EVENT, s->b.p, s->b.len, &e) == 0)
+		return;
+	wl_log(WL_WARN, "shadow.lost", "%s", e.msg);
 }

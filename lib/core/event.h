@@ -8,6 +8,7 @@
 
 #include "lib/core/call.h"
 
+struct wl_arena;
 struct wl_journal;
 
 /*
@@ -26,6 +27,21 @@ int wl_event_begin(struct wl_journal *j, const struct wl_req *r,
 void wl_event_end(struct wl_journal *j, const struct wl_conf *conf,
     const struct wl_req *r, const struct wl_auth *auth,
     const struct wl_admission *ad, const struct wl_ask *ask,
+    const struct wl_result *res);
+
+/*
+ * The event of a shadow call, an ingested event of source "shadow" that no
+ * usage counts: begun while the call that it mirrors, R, is there, and ended
+ * when the other one is over.  It lives in A.  NULL: memory is out.  ASK must
+ * be the same in both, RULE is that which wanted it.
+ */
+struct wl_event_shadow;
+struct wl_event_shadow *wl_event_shadow_begin(struct wl_arena *a,
+    const struct wl_req *r, const struct wl_auth *auth,
+    const struct wl_admission *ad, const struct wl_ask *ask,
+    const char *rule) __attribute__((warn_unused_result));
+void wl_event_shadow_end(struct wl_event_shadow *s, struct wl_journal *j,
+    const struct wl_conf *conf, const struct wl_ask *ask,
     const struct wl_result *res);
 
 /*

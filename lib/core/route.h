@@ -93,7 +93,9 @@ int wl_route_parse(struct wl_arena *a, const char *name,
 /*
  * The API that rules call NAME; false when there is none.
  */
-#define WL_ROUTE_APIS	"chat, completions, embeddings, messages, responses"
+#define WL_ROUTE_APIS	"chat, completions, count_tokens, embeddings, " \
+	"messages, responses, images, image_edits, image_variations, " \
+	"transcriptions, translations, speech, rerank"
 bool wl_route_api(const char *name, enum wl_api *api);
 
 /*

@@ -40,7 +40,7 @@ struct member {
 static int __attribute__((format(printf, 2, 3)))
 wrong(struct parse *p, const char *fmt, ...)
 {
-	char text[200];
+	char text[224];
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -327,7 +327,7 @@ when_api(struct parse *p, struct json_object *v)
 		return -1;
 	for (i = 0; i < list.n; i++) {
 		if (!wl_route_api(list.v[i], &api))
-			return wrong(p, "there is no api \"%.40s\"; there are "
+			return wrong(p, "no api \"%.20s\"; there are "
 			    WL_ROUTE_APIS, list.v[i]);
 		p->r->apis |= 1U << api;
 	}

@@ -11,15 +11,23 @@ from collections import Counter
 
 from gate import GateCase, stores
 from openai import APIStatusError, OpenAI
+from stack import wait_for
 
 
-class Routing(GateCase):
+class RoutingCase(GateCase):
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
         s = stores()
         # two hosts that are one, so that a call's provider shows where it went
         cls.other = s.provider(f"other_{uuid.uuid4().hex[:8]}", cls.gate.fake.base)
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        super().tearDownClass()
+        died = cls.gate.log_events("master.died")
+        if died:
+            raise AssertionError(f"workers died: {died}")
 
     def project(self) -> tuple[str, str]:
         plan = stores().plan(f"plan_{uuid.uuid4().hex[:8]}")
@@ -42,6 +50,8 @@ class Routing(GateCase):
         """How often each model was asked for upstream from that record on."""
         return Counter(x["model"] for x in self.gate.fake.ledger()[since:])
 
+
+class Routing(RoutingCase):
     def test_alias_weights_and_list(self) -> None:
         project, key = self.project()
         here, there = self.gate.provider, self.other
@@ -243,6 +253,107 @@ class Routing(GateCase):
             SELECT DISTINCT project_id FROM watchllm.route_rule; COMMIT""", "app")
         self.assertEqual([r for r in seen if r != [""]], [[two]])
         self.assertEqual(stores().sql("SELECT count(*) FROM watchllm.route_rule", "app"), [["0"]])
+
+
+class Shadow(RoutingCase):
+    """Calls that nobody waits for."""
+
+    conf = {"shadow_calls": "2"}
+
+    def shadowed(self, **more) -> tuple[str, OpenAI]:
+        project, key = self.project()
+        self.rule(project, "compare", {"alias": "real", "targets": [
+            f"{self.gate.provider}/gpt-4o-mini"], "shadow": f"{self.other}/shade", **more})
+        return project, self.client(key)
+
+    def shadow_events(self, project: str, n: int) -> list[dict]:
+        def find():
+            rows = stores().sql("SELECT row_to_json(e) FROM watchllm.event e WHERE project_id ="
+                                f" '{project}' AND source = 'shadow'", "postgres")
+            return len(rows) >= n and [json.loads("\t".join(r)) for r in rows]
+        return wait_for(find, 10)
+
+    def test_mirrored(self) -> None:
+        project, client = self.shadowed()
+        since = len(self.gate.fake.ledger())
+        h = self.ask(client, "real", user="u1")
+        self.assertEqual(h["X-WatchLLM-Provider"], self.gate.provider)
+        self.assertNotIn("shade", str(h))
+        with client.chat.completions.with_streaming_response.create(
+                model="real", stream=True,
+                messages=[{"role": "user", "content": "hello"}]) as r:
+            text = "".join(r.iter_lines())
+        self.assertNotIn("shade", text)
+        shadows = self.shadow_events(project, 2)
+        self.assertEqual(self.served(since), {"gpt-4o-mini": 2, "shade": 2})
+        calls = {c["call_id"]: c for c in self.gate.recorded(project, 2, 10)}
+        self.assertEqual({s["linked_event_id"] for s in shadows}, set(calls))
+        for s in shadows:
+            self.assertEqual([s["status"], s["usage_counted"], s["provider"], s["model_used"],
+                              s["model"], s["flags"], s["latency_ms"]],
+                             ["success", False, self.other, "shade", "real", ["shadow"], None])
+            self.assertGreater(s["tokens_output"], 0)
+            self.assertEqual(s["attributes"]["shadow"]["rule"], "compare")
+            self.assertEqual(s["request_id"], calls[s["linked_event_id"]]["request_id"])
+        # the plan, the ledger and the sums have the two calls alone
+        self.assertEqual(self.counted(client.api_key), (2, 2))
+        sql = stores().sql
+        where = f"WHERE project_id = '{project}'"
+        self.assertEqual(sql(f"SELECT count(*) FROM watchllm.ledger {where}", "postgres"), [["2"]])
+        tokens = sum(c["input_tokens"] + c["output_tokens"] for c in calls.values())
+        self.assertEqual(sql("SELECT sum(admitted), sum(counted), sum(tokens)"
+                             f" FROM watchllm.usage_month {where}", "postgres"),
+                         [["2", "2", str(tokens)]])
+        self.assertEqual(sql(
+            "SELECT sum(requests), sum(errors), sum(latency_n), sum(tokens_output) FILTER"
+            f" (WHERE model = 'shade') FROM watchllm.rollup_hour {where}", "postgres"),
+            [["2", "0", "2", "0"]])
+
+    def test_failure_is_nobodys(self) -> None:
+        project, client = self.shadowed()
+        self.gate.fake.defaults(for_model="shade", status=500)
+        try:
+            self.ask(client, "real")
+            event = self.shadow_events(project, 1)[0]
+        finally:
+            self.gate.fake.reset()
+        self.assertEqual([event["status"], event["error_code"]], ["warning", "upstream_error"])
+        self.assertEqual(self.counted(client.api_key), (1, 1))
+
+    def test_neither_delays_nor_piles_up(self) -> None:
+        project, client = self.shadowed()
+        # longer than the test may take
+        self.gate.fake.defaults(for_model="shade", latency=60000)
+        try:
+            for _ in range(5):
+                self.ask(client, "real")
+            # two hang, and nobody has waited for them
+            active = json.loads(self.gate.fake.call("GET", "/_fake/stats"))["active"]
+            self.assertEqual(active, 2)
+            self.assertTrue(wait_for(lambda: self.gate.log_events("shadow.full"), 5))
+            # they are dropped when the process stops
+            begin = time.monotonic()
+            self.assertEqual(self.gate.workers.stop(30), 0)
+            self.assertLess(time.monotonic() - begin, 25)
+            self.gate.start_workers()
+            self.assertEqual([s["status"] for s in self.shadow_events(project, 2)],
+                             ["warning"] * 2)
+            self.gate.fake.reset()
+            self.ask(client, "real")
+        finally:
+            self.gate.fake.reset()
+
+    def test_share_and_own_key(self) -> None:
+        project, client = self.shadowed(shadow={"model": f"{self.other}/shade", "percent": 0})
+        since = len(self.gate.fake.ledger())
+        for _ in range(10):
+            self.ask(client, "real")
+        # a key that came with a call pays for no other one
+        self.rule(project, "compare", {"alias": "real", "targets": [
+            f"{self.gate.provider}/gpt-4o-mini"], "shadow": f"{self.gate.provider}/shade"})
+        self.ask(client, "real", extra_headers={"X-Provider-Key": "sk-mine"})
+        self.gate.recorded(project, 11, 10)
+        self.assertEqual(self.served(since), {"gpt-4o-mini": 11})
 
 
 if __name__ == "__main__":
