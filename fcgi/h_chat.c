@@ -266,6 +266,8 @@ wl_h_chat_post(struct wl_ctx *ctx)
 		count_tokens(&c);
 		return 0;
 	}
+	if ((n = wl_capability_keep(t, n, &ctx->ask, &ctx->err)) == -1)
+		return -1;
 	n = wl_upstream_run(ctx->arena, ctx->conf, &ctx->ask, t, n,
 	    ctx->req.id, ctx->req.start_us, sink, res);
 	if (messages != NULL && wl_face_messages_end(messages, res) == -1)

@@ -10,6 +10,7 @@
 
 #include "lib/base/err.h"
 #include "lib/base/json.h"
+#include "lib/core/model.h"
 #include "lib/core/provider.h"
 
 static const char *const api_names[] = {
@@ -269,6 +270,25 @@ wl_capability_check(const struct wl_provider *p, const struct wl_ask *ask,
 		    -1)
 			return -1;
 	return 0;
+}
+
+int
+wl_capability_keep(struct wl_target *t, int n, const struct wl_ask *ask,
+    struct wl_err *e)
+{
+	struct wl_err first = { .code = WL_OK }, own = { .code = WL_OK };
+	int i, kept = 0;
+
+	for (i = 0; i < n; i++) {
+		if (wl_capability_check(t[i].wire, t[i].ask != NULL ?
+		    t[i].ask : ask, &own) == 0)
+			t[kept++] = t[i];
+		else if (first.code == WL_OK)
+			first = own;
+	}
+	if (kept == 0)
+		*e = first;
+	return kept > 0 ? kept : -1;
 }
 
 /* ---- the table ---- */

@@ -11,6 +11,7 @@
 struct wl_ask;
 struct wl_err;
 struct wl_provider;
+struct wl_target;
 
 /*
  * Bits of a format that translates.  Without them it takes text, system
@@ -48,6 +49,14 @@ enum wl_can {
  * WL_E_INVALID_REQUEST, that names the member.
  */
 int wl_capability_check(const struct wl_provider *p, const struct wl_ask *ask,
+    struct wl_err *e) __attribute__((warn_unused_result));
+
+/*
+ * Leave out of the N targets T those whose format cannot express what they
+ * are asked (t->ask, else ASK).  Returns how many are left, or -1 with *E of
+ * the first: none is.
+ */
+int wl_capability_keep(struct wl_target *t, int n, const struct wl_ask *ask,
     struct wl_err *e) __attribute__((warn_unused_result));
 
 /*

@@ -4,6 +4,7 @@
 #include "config.h"
 #include "lib/core/provider.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/arena.h"
@@ -93,6 +94,26 @@ wl_provider_headers(struct wl_arena *a, const struct wl_ask *ask,
 	h[n++] = extra;
 	h[n] = NULL;
 	return 0;
+}
+
+static void
+free_body(void *p)
+{
+	free(p);
+}
+
+int
+wl_provider_body(struct wl_arena *a, struct wl_buf *b, struct wl_upcall *u)
+{
+	struct wl_buf mine = *b;
+
+	memset(b, 0, sizeof(*b));
+	if (mine.failed || mine.p == NULL) {
+		wl_buf_free(&mine);
+		return -1;
+	}
+	u->body = (struct wl_str){ mine.p, mine.len };
+	return wl_arena_defer(a, free_body, mine.p);
 }
 
 int

@@ -164,6 +164,13 @@ int wl_provider_headers(struct wl_arena *a, const struct wl_ask *ask,
     struct wl_upcall *u);
 
 /*
+ * Let the text in B, which is empty then, be U's body for as long as A lives.
+ * 0, or -1: no memory.
+ */
+int wl_provider_body(struct wl_arena *a, struct wl_buf *b,
+    struct wl_upcall *u);
+
+/*
  * The models of {"models":[{"name":...}]}, without PREFIX where it is there,
  * owned by OWNER (static).  As listed().
  */

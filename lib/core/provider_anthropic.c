@@ -63,13 +63,10 @@ chat(struct wl_arena *a, const struct wl_ask *ask, const struct wl_target *t,
 	wl_buf_init(&b, 0);
 	wl_jw_init(&w, &b);
 	rc = wl_anthropic_chat(a, ask, t, &w, e);
-	if (rc == 0) {
-		u->body = (struct wl_str){ b.failed ? NULL :
-		    wl_arena_dup(a, b.p, b.len), b.len };
-		rc = u->body.p == NULL ? wl_err_memory(e) :
+	if (rc == 0)
+		rc = wl_provider_body(a, &b, u) == -1 ? wl_err_memory(e) :
 		    wl_anthropic_head(a, ask, t, WL_ANTHROPIC_MESSAGES,
 		    request_id, u, e);
-	}
 	wl_buf_free(&b);
 	return rc;
 }

@@ -293,9 +293,7 @@ request(struct wl_arena *a, const struct wl_ask *ask,
 	if (rc == 0) {
 		u->url = wl_arena_printf(a, "%s/v2/%s", t->base_url, is_chat ?
 		    "chat" : "embed");
-		u->body = (struct wl_str){ buf.failed ? NULL :
-		    wl_arena_dup(a, buf.p, buf.len), buf.len };
-		if (u->url == NULL || u->body.p == NULL ||
+		if (u->url == NULL || wl_provider_body(a, &buf, u) == -1 ||
 		    wl_provider_headers(a, ask, t, request_id, NULL, u) == -1)
 			rc = wl_err_memory(e);
 	}

@@ -56,9 +56,7 @@ request(struct wl_arena *a, const struct wl_ask *ask,
 	if (rc == 0) {
 		u->url = wl_arena_printf(a, "%s/%s:%s", t->base_url, model,
 		    verb);
-		u->body = (struct wl_str){ b.failed ? NULL :
-		    wl_arena_dup(a, b.p, b.len), b.len };
-		if (u->url == NULL || u->body.p == NULL ||
+		if (u->url == NULL || wl_provider_body(a, &b, u) == -1 ||
 		    wl_provider_headers(a, ask, t, request_id, NULL, u) == -1)
 			rc = wl_err_memory(e);
 	}

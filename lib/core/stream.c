@@ -431,7 +431,8 @@ wl_stream_feed(struct wl_stream *s, const char *p, size_t len)
 		return feed_over(s, p, 0);
 	wl_buf_reset(&s->plain);
 	rc = wire->unframe(&s->relay, p, len, &s->plain);
-	state = feed(s, s->plain.p, s->plain.len);
+	state = s->plain.len == 0 ? WL_STREAM_MORE :
+	    feed(s, s->plain.p, s->plain.len);
 	if (s->over == 0 && (rc == -1 || s->plain.failed))
 		s->over = WL_STREAM_INVALID;
 	return state == WL_STREAM_MORE ? (enum wl_stream_state)s->over : state;

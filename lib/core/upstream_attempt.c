@@ -284,7 +284,8 @@ wl_upstream_start(struct wl_uprun *r, struct wl_upcall *u)
 	if (wl_capability_check(r->t->wire, r->ask, &res->err) == -1 ||
 	    r->t->wire->request(r->a, r->ask, r->t, r->request_id, u,
 	    &res->err) == -1)
-		return WL_UP_FAILED;
+		return res->err.code == WL_E_UPSTREAM_CREDENTIALS ?
+		    WL_UP_NEXT : WL_UP_FAILED;
 	o.url = u->url;
 	o.headers = u->headers;
 	o.body = u->body.p;

@@ -46,7 +46,7 @@ class Case(GateCase):
         cls.vendor = Vendor()
         cls.gate.stores.plan("wires")
         cls.provider = cls.gate.stores.provider(
-            f"{cls.wire}-box", cls.vendor.url + cls.path, wire=f"'{cls.wire}'",
+            f"box-{cls.__name__.lower()}", cls.vendor.url + cls.path, wire=f"'{cls.wire}'",
             auth=f"'{cls.auth}'", key_required="true", price_provider=cls.prices, **cls.columns)
 
     @classmethod
@@ -199,6 +199,15 @@ class Gemini(Case):
             model="gemini-embedding-001", input="a", encoding_format="base64")
         raw = base64.b64decode(json.loads(r.text)["data"][0]["embedding"])
         self.assertEqual(struct.unpack("<2f", raw), (0.5, -2.25))
+
+    def test_models(self) -> None:
+        self.vendor.says({"models": [{"name": "models/gemini-2.5-flash", "version": "001"},
+                                     {"name": "models/gemini-embedding-001"}]})
+        names = [m.id for m in self.ai.models.list()]
+        self.assertIn("gemini-2.5-flash", [n.rpartition("/")[2] for n in names])
+        asked = self.asked()
+        self.assertEqual((asked["path"], asked["headers"]["x-goog-api-key"]),
+                         ("/v1beta/models?pageSize=1000", KEY))
 
     def test_broken_stream(self) -> None:
         """One that ends without a reason is an error, not an answer."""
@@ -506,6 +515,77 @@ class Bedrock(Case):
     def test_refused(self) -> None:
         self.refused("seed", seed=1)
         self.refused("reasoning_effort", reasoning_effort="low")
+
+
+class Mixed(Case):
+    """Providers of several formats for one model, and Anthropic's shape in
+    front of another vendor's."""
+    wire = "gemini"
+    auth = "x-goog-api-key"
+    path = "/v1beta"
+    model = "gemini-mixed-1"
+    prices = "'gemini'"
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.other = Vendor()
+        cls.gate.stores.provider("mixed-openai", cls.other.url + "/v1")
+        cls.gate.stores.provider("mixed-gemini", cls.vendor.url + "/v1beta", wire="'gemini'")
+        cls.gate.stores.sql("""
+            INSERT INTO watchllm.model_route (pattern, kind, provider, priority)
+            VALUES ('gemini-mixed-', 'prefix', 'mixed-gemini', 1),
+                   ('gemini-mixed-', 'prefix', 'mixed-openai', 2)""")
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        cls.other.stop()
+        super().tearDownClass()
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.other.reset()
+        # a key of the request's own would be for one provider alone
+        self.ai = OpenAI(base_url=self.gate.url + "/v1", api_key=self.key, max_retries=0,
+                         timeout=20)
+        self.addCleanup(self.ai.close)
+
+    def test_able(self) -> None:
+        """What the first cannot express goes to the one that can."""
+        self.other.says({"id": "c", "object": "chat.completion", "created": 1, "model": "m",
+                         "choices": [{"index": i, "finish_reason": "stop", "message": {
+                             "role": "assistant", "content": str(i)}} for i in (0, 1)],
+                         "usage": {"prompt_tokens": 1, "completion_tokens": 2,
+                                   "total_tokens": 3}})
+        r = self.chat(n=2)
+        self.assertEqual([c.message.content for c in r.choices], ["0", "1"])
+        self.assertEqual((self.vendor.asked, self.other.asked[0]["body"]["n"]), ([], 2))
+
+    def test_messages(self) -> None:
+        self.vendor.says(part({"functionCall": {"id": "f1", "name": "weather",
+                                                "args": {"at": "Rome"}}}, finish="STOP",
+                              candidatesTokenCount=3))
+        r = self.gate.request("POST", "/v1/messages", {
+            "model": self.model, "max_tokens": 50, "system": "Be brief.", "messages": HI,
+            "tools": [{"name": "weather", "input_schema": {"type": "object"}}]}, self.key)
+        self.assertEqual(r.status, 200, r.body)
+        answer = r.json()
+        self.assertEqual((answer["stop_reason"], answer["usage"]["output_tokens"]),
+                         ("tool_use", 3))
+        self.assertEqual(answer["content"], [{"type": "tool_use", "id": "f1",
+                                              "name": "weather", "input": {"at": "Rome"}}])
+        self.assertEqual(self.asked()["body"]["systemInstruction"],
+                         {"parts": [{"text": "Be brief."}]})
+
+    def test_messages_stream(self) -> None:
+        self.vendor.streams([part({"text": "Hel"}, candidatesTokenCount=1),
+                             part({"text": "lo."}, finish="STOP", candidatesTokenCount=2)])
+        r = self.gate.request("POST", "/v1/messages", {
+            "model": self.model, "max_tokens": 50, "messages": HI, "stream": True}, self.key)
+        text = r.body.decode()
+        self.assertIn('"text":"Hel"', text.replace(" ", ""))
+        self.assertIn("event: message_stop", text)
+        self.assertNotIn("[DONE]", text)
 
 
 class Cohere(Case):

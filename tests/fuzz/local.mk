@@ -195,6 +195,7 @@ EXTRA_DIST += \
 	tests/fuzz/corpus/redact/typical \
 	tests/fuzz/corpus/redact/utf8 \
 	tests/fuzz/corpus/stream/bedrock \
+	tests/fuzz/corpus/stream/bedrock_empty \
 	tests/fuzz/corpus/stream/bedrock_exception \
 	tests/fuzz/corpus/stream/bom \
 	tests/fuzz/corpus/stream/cohere \

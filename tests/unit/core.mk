@@ -2,6 +2,7 @@ libwltest_a_SOURCES += tests/unit/wire.c tests/unit/wire.h
 UNIT_TESTS += \
 	tests/unit/test_admin \
 	tests/unit/test_call \
+	tests/unit/test_capability \
 	tests/unit/test_drain_row \
 	tests/unit/test_estimate \
 	tests/unit/test_event \
