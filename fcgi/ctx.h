@@ -6,6 +6,7 @@
 #define WL_FCGI_CTX_H
 
 #include "lib/core/auth.h"
+#include "lib/core/cache.h"
 #include "lib/core/call.h"
 #include "lib/core/limit.h"
 #include "lib/http/req.h"
@@ -25,6 +26,7 @@ struct wl_ctx {
 	struct wl_admission	 ad;
 	struct wl_ask		 ask;		/* gateway routes */
 	struct wl_result	 res;		/* gateway routes */
+	struct wl_cache		 cache;		/* gateway routes */
 	struct wl_err		 err;
 	char			*id;		/* {id} or {model}, or NULL */
 	char			 allow[64];	/* methods of the path */

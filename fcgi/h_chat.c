@@ -40,10 +40,31 @@ client_of(struct wl_sink *s)
 	    offsetof(struct client, sink));
 }
 
+/*
+ * What the cache did.
+ */
+static void
+cache_headers(struct wl_ctx *ctx)
+{
+	const struct wl_cache *c = &ctx->cache;
+
+	wl_resp_set(&ctx->resp, "X-WatchLLM-Cache",
+	    wl_cache_status_name(ctx->res.cache));
+	if (c->key.why != NULL && strcmp(c->key.why, "off") != 0)
+		wl_resp_set(&ctx->resp, "X-WatchLLM-Cache-Reason", c->key.why);
+	if (c->replay && c->once)
+		wl_resp_set(&ctx->resp, "Idempotency-Replayed", "true");
+	if (c->entry == NULL)
+		return;
+	wl_resp_set(&ctx->resp, "X-WatchLLM-Cache-Entry", c->entry);
+	wl_resp_set_int(&ctx->resp, "X-WatchLLM-Cache-Age",
+	    c->age_ms < 0 ? 0 : c->age_ms / 1000);
+}
+
 static int
 begin_stream(struct wl_ctx *ctx, const char *type)
 {
-	wl_resp_set(&ctx->resp, "X-WatchLLM-Cache", "BYPASS");
+	cache_headers(ctx);
 	wl_serve_headers(ctx);
 	/* the comment makes web servers pass the headers on */
 	return wl_resp_stream(&ctx->resp, 200, type, ": ok\n\n");
@@ -126,6 +147,9 @@ sink_trailer(struct wl_sink *s, const struct wl_result *res)
 	wl_jw_str(&w, "model", res->model_used[0] != '\0' ?
 	    res->model_used : res->model);
 	wl_jw_int(&w, "latency_ms", latency_ms(ctx));
+	wl_jw_str(&w, "cache", wl_cache_status_name(res->cache));
+	if (res->cache >= WL_CACHE_HIT)
+		wl_jw_int(&w, "tokens_saved", res->saved_tokens);
 	if (res->price_known) {
 		wl_money_usd(res->cost_nano, usd);
 		wl_jw_raw(&w, "cost_usd", usd, strlen(usd));
@@ -160,7 +184,10 @@ reply(struct client *c)
 	struct wl_ctx *ctx = c->ctx;
 	char usd[32];
 
-	wl_resp_set(&ctx->resp, "X-WatchLLM-Cache", "BYPASS");
+	cache_headers(ctx);
+	if (ctx->res.cache >= WL_CACHE_HIT)
+		wl_resp_set_int(&ctx->resp, "X-WatchLLM-Tokens-Saved",
+		    ctx->res.saved_tokens);
 	wl_resp_set_int(&ctx->resp, "X-WatchLLM-Latency-Ms", latency_ms(ctx));
 	if (ctx->res.price_known) {
 		wl_money_usd(ctx->res.cost_nano, usd);
@@ -240,6 +267,59 @@ face(struct wl_ctx *ctx, struct wl_target *t, int n, struct wl_sink **sink,
 	    &ctx->err);
 }
 
+/*
+ * The answer by one of the N targets T.  -1: nothing was sent.
+ */
+static int
+make(struct client *c, struct wl_target *t, int n)
+{
+	struct wl_face_messages *messages = NULL;
+	struct wl_ctx *ctx = c->ctx;
+	struct wl_result *res = &ctx->res;
+	struct wl_sink *sink = wl_cache_sink(&ctx->cache, &c->sink, res);
+
+	/* whoever was to bring it has failed: it costs what it costs */
+	if (ctx->ad.free && wl_serve_admit(ctx) == -1)
+		return -1;
+	if ((n = face(ctx, t, n, &sink, &messages)) == -1)
+		return -1;
+	if (n == 0) {
+		count_tokens(c);
+		return 0;
+	}
+	if ((n = wl_capability_keep(t, n, &ctx->ask, &ctx->err)) == -1)
+		return -1;
+	(void)wl_upstream_run(ctx->arena, ctx->conf, &ctx->ask, t, n,
+	    ctx->req.id, ctx->req.start_us, sink, res);
+	/* what could not be told is in RES->err */
+	if (messages != NULL)
+		(void)wl_face_messages_end(messages, res);
+	wl_cache_made(&ctx->cache, res);
+	ctx->upstream_us = res->upstream_us;
+	return 0;
+}
+
+/*
+ * The answer from what is kept or under way, else by a target.  0: ctx->res
+ * tells of it, -1: nothing was sent.
+ */
+static int
+answer(struct client *c, struct wl_target *t, int n)
+{
+	struct wl_ctx *ctx = c->ctx;
+	int64_t begin = wl_clock_us();
+	int rc;
+
+	rc = wl_cache_answer(&ctx->cache, t, n, ctx->req.start_us, &c->sink,
+	    &ctx->res, &ctx->err);
+	if (ctx->cache.owner[0] != '\0')
+		ctx->cache_us = wl_clock_us() - begin;
+	if (rc == -1 || (rc == 0 && make(c, t, n) == -1))
+		return -1;
+	ctx->err = ctx->res.err;
+	return 0;
+}
+
 int
 wl_h_chat_post(struct wl_ctx *ctx)
 {
@@ -252,31 +332,17 @@ wl_h_chat_post(struct wl_ctx *ctx)
 		.ctx = ctx
 	};
 	struct wl_target t[WL_TARGETS];
-	struct wl_face_messages *messages = NULL;
 	struct wl_result *res = &ctx->res;
-	struct wl_sink *sink = &c.sink;
 	struct wl_buf b;
 	int n;
 
 	if (wl_ask_check(&ctx->ask, &ctx->err) == -1 ||
 	    (n = find_targets(ctx, t)) == -1 ||
-	    (n = face(ctx, t, n, &sink, &messages)) == -1)
+	    answer(&c, t, n) == -1)
 		return -1;
-	if (n == 0) {
-		count_tokens(&c);
-		return 0;
-	}
-	if ((n = wl_capability_keep(t, n, &ctx->ask, &ctx->err)) == -1)
-		return -1;
-	n = wl_upstream_run(ctx->arena, ctx->conf, &ctx->ask, t, n,
-	    ctx->req.id, ctx->req.start_us, sink, res);
-	if (messages != NULL && wl_face_messages_end(messages, res) == -1)
-		n = -1;
-	ctx->upstream_us = res->upstream_us;
-	ctx->err = res->err;
 	if (ctx->resp.head_sent)
 		return 0;
-	if (n == 0) {
+	if (ctx->err.code == WL_OK) {
 		reply(&c);
 		return 0;
 	}

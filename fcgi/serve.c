@@ -155,7 +155,7 @@ wl_serve_reply(struct wl_ctx *ctx, int status, const char *type,
 {
 	if (ctx->err.code != WL_OK)
 		error_headers(ctx, status);
-	if (ctx->ad.admitted && refunds(ctx))
+	if (ctx->ad.admitted && !ctx->ad.free && refunds(ctx))
 		wl_limit_refunded(&ctx->ad);
 	wl_serve_headers(ctx);
 	(void)wl_resp_send(&ctx->resp, status, type, body, len);
@@ -341,15 +341,13 @@ verdict(const struct wl_ctx *ctx, int rc)
 	return WL_PG_UNAVAILABLE;
 }
 
-static int
-admit(struct wl_ctx *ctx)
+int
+wl_serve_admit(struct wl_ctx *ctx)
 {
 	struct wl_health_news news;
 	int64_t begin = wl_clock_us();
 	int rc;
 
-	if (ctx->route->limiter != WL_LIMITER_GATEWAY)
-		return 0;
 	/* leaves with the limiter's question */
 	wl_health_listen(&news, ctx->arena, ctx->conf, ctx->auth->project);
 	rc = wl_limit_admit(&ctx->req, ctx->conf, &ctx->auth, &ctx->ad,
@@ -357,6 +355,44 @@ admit(struct wl_ctx *ctx)
 	wl_health_listened(&news);
 	ctx->gate_us = wl_clock_us() - begin;
 	wl_prom_gate(verdict(ctx, rc));
+	return rc;
+}
+
+/*
+ * An answer that was paid for already: no limiter tells whether the key still
+ * holds.
+ */
+static int
+admit_replay(struct wl_ctx *ctx)
+{
+	wl_auth_unref(ctx->auth);
+	ctx->auth = wl_auth_check(ctx->arena, ctx->conf, ctx->req.key,
+	    ctx->req.addr, WL_AUTH_FRESH, &ctx->err);
+	if (ctx->auth == NULL)
+		return -1;
+	wl_limit_free(&ctx->req, ctx->conf, ctx->auth, &ctx->ad);
+	return wl_auth_allows(ctx->auth, ctx->route->scope, &ctx->err);
+}
+
+/*
+ * The question to the cache goes with the one to the limiter.
+ */
+static int
+admit(struct wl_ctx *ctx)
+{
+	int rc;
+
+	if (ctx->route->limiter != WL_LIMITER_GATEWAY)
+		return 0;
+	wl_cache_begin(&ctx->cache, ctx->conf, &ctx->req, ctx->auth,
+	    &ctx->ask);
+	if (wl_cache_is_first(&ctx->cache)) {
+		wl_cache_known(&ctx->cache);
+		if (ctx->cache.replay)
+			return admit_replay(ctx);
+	}
+	if ((rc = wl_serve_admit(ctx)) == 0)
+		wl_cache_known(&ctx->cache);
 	return rc;
 }
 
@@ -425,7 +461,7 @@ settle(struct wl_ctx *ctx)
 		    ctx->auth, &ctx->ad, &ctx->ask, res);
 	}
 	/* without a limiter nothing was taken */
-	if (ctx->ad.degraded)
+	if (ctx->ad.degraded || ctx->ad.free)
 		return NULL;
 	return wl_counter_settle_send(ctx->arena, ctx->conf, &ctx->ad.gate,
 	    refunds(ctx));
@@ -567,6 +603,7 @@ wl_serve(struct wl_io *io, struct wl_arena *arena)
 	(void)io->ops->finish(io);
 	us = wl_clock_us() - ctx.req.start_us;
 	wl_counter_settle_wait(settling);
+	wl_cache_finish(&ctx.cache);
 	access_line(&ctx, final_status(&ctx), us);
 	wl_prom_end(ctx.route, final_status(&ctx), us);
 	wl_auth_unref(ctx.auth);

@@ -41,6 +41,13 @@ void wl_serve(struct wl_io *io, struct wl_arena *arena);
 void wl_serve_headers(struct wl_ctx *ctx);
 
 /*
+ * Admit a gateway call that was admitted without a debit, because somebody
+ * else was making its answer, and now is to be made after all.  0, or -1 with
+ * ctx->err.
+ */
+int wl_serve_admit(struct wl_ctx *ctx);
+
+/*
  * Answer: these headers, then wl_resp_send().  A client that is gone needs no
  * other answer, so nothing is returned.  The JSON form takes over what B
  * holds, and answers 500 when B has failed.

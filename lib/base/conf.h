@@ -92,6 +92,14 @@ struct wl_conf {
 	int64_t	 drain_batch;
 	int64_t	 drain_interval;
 	int64_t	 statement_close_day;
+	/* caches */
+	int	 cache;			/* enum wl_cache_mode */
+	int64_t	 cache_ttl;
+	int64_t	 cache_entry_max;	/* bytes of one answer */
+	int64_t	 cache_entries;		/* of a project */
+	int64_t	 cache_bytes;		/* of a project */
+	int64_t	 idempotency_ttl;
+	int64_t	 resume_ttl;		/* of streams that can be resumed */
 	/* process */
 	char	*listen;
 	char	*listen_mode;		/* octal permissions of a Unix socket */
@@ -100,6 +108,13 @@ struct wl_conf {
 	char	*log_file;
 	char	*log_level;
 	char	*access_log;		/* "on", "off" */
+};
+
+/*
+ * What is cached of the calls of a project that says nothing of it.
+ */
+enum wl_cache_mode {
+	WL_CACHE_OFF, WL_CACHE_ASK, WL_CACHE_EXACT, WL_CACHE_CANONICAL
 };
 
 enum wl_conf_type {

@@ -70,6 +70,22 @@ static const char *const sources[] = {
 static_assert(sizeof(sources) / sizeof(sources[0]) == WL_USAGE_SOURCE_MAX,
     "a row for every source");
 
+static const char *const cache_statuses[] = {
+	[WL_CACHE_BYPASS] = "BYPASS",
+	[WL_CACHE_MISS] = "MISS",
+	[WL_CACHE_HIT] = "HIT",
+	[WL_CACHE_HIT_CANONICAL] = "HIT-CANONICAL",
+	[WL_CACHE_HIT_COALESCED] = "HIT-COALESCED",
+};
+static_assert(sizeof(cache_statuses) / sizeof(cache_statuses[0]) ==
+    WL_CACHE_STATUS_MAX, "a name for every status");
+
+const char *
+wl_cache_status_name(enum wl_cache_status s)
+{
+	return cache_statuses[s];
+}
+
 const char *
 wl_usage_source_name(enum wl_usage_source s)
 {

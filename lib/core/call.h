@@ -151,6 +151,15 @@ struct wl_tried {
 #define WL_TRIED	16
 
 /*
+ * Where the answer came from, as X-WatchLLM-Cache tells.
+ */
+enum wl_cache_status {
+	WL_CACHE_BYPASS, WL_CACHE_MISS, WL_CACHE_HIT, WL_CACHE_HIT_CANONICAL,
+	WL_CACHE_HIT_COALESCED, WL_CACHE_STATUS_MAX
+};
+const char *wl_cache_status_name(enum wl_cache_status s);
+
+/*
  * What came of it.  Times are microseconds since the request began, -1 when
  * not reached.  OUTCOME tells what the call costs the counters: a stream that
  * broke after its first data event is WL_O_ANSWERED with ERR set.
@@ -176,6 +185,8 @@ struct wl_result {
 	int64_t		 hedge_nano;		/* of it for the call that was
 						   cancelled, estimated */
 	int64_t		 price_effective_ms;
+	enum wl_cache_status cache;
+	int64_t		 saved_nano, saved_tokens;	/* by a hit */
 	int64_t		 first_byte_us, first_data_us, upstream_us;
 	int64_t		 chunks;		/* data events of a stream */
 	int64_t		 output_bytes;		/* of generated text */

@@ -646,7 +646,11 @@ end_json(struct wl_buf *b, const struct wl_conf *conf, const struct wl_req *r,
 	put_word(&rec, "finish_reason", res->finish_reason);
 	put_count(&rec, "attempts", res->attempts);
 	put_usage(&rec, res);
-	wl_jw_str(&rec.w, "cache_status", "BYPASS");
+	wl_jw_str(&rec.w, "cache_status", wl_cache_status_name(res->cache));
+	if (res->cache >= WL_CACHE_HIT) {
+		wl_jw_int(&rec.w, "saved_nano", res->saved_nano);
+		wl_jw_int(&rec.w, "tokens_saved", res->saved_tokens);
+	}
 	put_times(&rec, r, res);
 	if (payload)
 		put_payload(&rec, conf, ask, res);

@@ -199,6 +199,17 @@ reset(void *p)
 	wl_arena_free(f->scratch);
 }
 
+static bool
+stay(struct wl_sink *s)
+{
+	struct wl_face_messages *f = face_of(s);
+
+	if (!f->next->stay(f->next))
+		return false;
+	s->fd = f->next->fd;
+	return true;
+}
+
 struct wl_face_messages *
 wl_face_messages_new(struct wl_sink *next, struct wl_arena *a,
     const struct wl_ask *ask, const struct wl_result *res,
@@ -212,7 +223,10 @@ wl_face_messages_new(struct wl_sink *next, struct wl_arena *a,
 	}
 	f->sink = (struct wl_sink){
 		.begin = begin, .data = data, .heartbeat = heartbeat,
-		.trailer = trailer, .end = end, .fd = next->fd
+		.trailer = trailer, .end = end,
+		.stay = next->stay == NULL ? NULL : stay,
+		.begun = next->begun, .data_sent = next->data_sent,
+		.fd = next->fd
 	};
 	f->next = next;
 	f->a = a;

@@ -372,6 +372,20 @@ wl_limit_read(struct wl_arena *a, const struct wl_conf *conf,
 	return rc;
 }
 
+void
+wl_limit_free(const struct wl_req *r, const struct wl_conf *conf,
+    const struct wl_auth *auth, struct wl_admission *ad)
+{
+	struct wl_err unread;
+
+	/* unread, they are told as when the limiter is away */
+	if (wl_limit_read(r->arena, conf, auth, ad, &unread) == -1)
+		ad->known = false;
+	memcpy(ad->event_id, r->id, sizeof(ad->event_id));
+	ad->gate.generation[0] = '\0';
+	ad->admitted = ad->free = true;
+}
+
 /*
  * Headers.
  */

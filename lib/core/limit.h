@@ -20,6 +20,7 @@ struct wl_admission {
 	bool			 admitted;
 	bool			 degraded;	/* the limiter was away */
 	bool			 known;		/* GATE's rows hold what is used */
+	bool			 free;		/* admitted without a debit */
 	struct wl_gate		 gate;
 	char			 event_id[37];
 	char			 month[8];	/* "YYYY-MM" at admission */
@@ -49,6 +50,13 @@ int wl_limit_admit(const struct wl_req *r, const struct wl_conf *conf,
 int wl_limit_read(struct wl_arena *a, const struct wl_conf *conf,
     const struct wl_auth *auth, struct wl_admission *ad, struct wl_err *e)
     __attribute__((warn_unused_result));
+
+/*
+ * Admit R's call of AUTH, which costs nothing: nothing is taken, *AD is as
+ * after wl_limit_read().
+ */
+void wl_limit_free(const struct wl_req *r, const struct wl_conf *conf,
+    const struct wl_auth *auth, struct wl_admission *ad);
 
 /*
  * The debit of the months will be given back: wl_limit_headers() tells what

@@ -3,6 +3,11 @@ libwatchllm_a_SOURCES += \
 	lib/core/admin.c lib/core/admin.h \
 	lib/core/audit.c lib/core/audit.h \
 	lib/core/auth.c lib/core/auth.h \
+	lib/core/cache.c lib/core/cache.h lib/core/cache_priv.h \
+	lib/core/cache_key.c lib/core/cache_key.h \
+	lib/core/cache_replay.c \
+	lib/core/cache_tee.c \
+	lib/core/cache_text.c lib/core/cache_text.h \
 	lib/core/call.c lib/core/call.h lib/core/call_priv.h \
 	lib/core/call_media.c \
 	lib/core/capability.c lib/core/capability.h \
@@ -74,6 +79,7 @@ libwatchllm_a_SOURCES += \
 	lib/core/stored.c lib/core/stored.h \
 	lib/core/stream.c lib/core/stream.h \
 	lib/core/stripe.c lib/core/stripe.h \
+	lib/core/tape.c lib/core/tape.h \
 	lib/core/upstream.c lib/core/upstream.h lib/core/upstream_priv.h \
 	lib/core/upstream_attempt.c \
 	lib/core/upstream_course.c \

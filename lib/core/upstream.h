@@ -27,6 +27,9 @@ struct wl_sink {
 	/* The last bytes of a stream.  They may wait until the call is
 	   recorded, for nothing follows them. */
 	int	(*end)(struct wl_sink *s, const char *p, size_t len);
+	/* The client has left: whether the call goes on for others.  NULL:
+	   it does not. */
+	bool	(*stay)(struct wl_sink *s);
 	bool	 begun;		/* a status was sent; set by who calls begin */
 	bool	 data_sent;	/* a data event was sent: no fallback */
 	int	 fd;		/* watched for a client that leaves, or -1 */

@@ -27,6 +27,9 @@ wl_upstream_leave(struct wl_uprun *r)
 {
 	int64_t until = wl_mono() + WL_UPSTREAM_DRAIN_MS;
 
+	if (!wl_co_cancelled() && r->sink->stay != NULL &&
+	    r->sink->stay(r->sink))
+		return false;
 	if (r->gone || !r->conf->drain_on_disconnect || wl_co_cancelled())
 		return true;
 	r->gone = true;

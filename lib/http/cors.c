@@ -22,7 +22,8 @@
 	"X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, "	\
 	"X-Request-Id, X-Should-Retry, X-WatchLLM-Applied, "		\
 	"X-WatchLLM-Cache, "						\
-	"X-WatchLLM-Cache-Age, X-WatchLLM-Cache-Similarity, "		\
+	"X-WatchLLM-Cache-Age, X-WatchLLM-Cache-Entry, "		\
+	"X-WatchLLM-Cache-Reason, X-WatchLLM-Cache-Similarity, "	\
 	"X-WatchLLM-Cost-USD, X-WatchLLM-Latency-Ms, "			\
 	"X-WatchLLM-Limiter, X-WatchLLM-Provider, X-WatchLLM-Rule, "	\
 	"X-WatchLLM-Tokens-Saved, X-WatchLLM-Variant"

@@ -1,5 +1,7 @@
 libwatchllm_a_SOURCES += \
 	lib/store/breaker.c lib/store/breaker.h \
+	lib/store/cache_redis.c lib/store/cache_redis.h \
+	lib/store/cache_scripts.c lib/store/cache_scripts.h \
 	lib/store/counter.c \
 	lib/store/counter.h \
 	lib/store/counter_fixup.c \

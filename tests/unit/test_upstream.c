@@ -540,8 +540,9 @@ fresh(void)
 	requests = connections = nt = 0;
 	wl_health_flush();
 	wl_retry_flush();
-	sink = (struct wl_sink){ sink_begin, sink_data, sink_heartbeat,
-	    sink_trailer, sink_end, false, false, -1 };
+	sink = (struct wl_sink){ .begin = sink_begin, .data = sink_data,
+	    .heartbeat = sink_heartbeat, .trailer = sink_trailer,
+	    .end = sink_end, .fd = -1 };
 }
 
 static void
