@@ -19,6 +19,7 @@ const char wl_cmd_project_help[] =
     "       watchllm project show ID\n"
     "       watchllm project set ID [--name NAME] [--plan PLAN]\n"
     "                               [--default-provider PROVIDER|none]\n"
+    "                               [--cache MODE [--cache-ttl SECONDS]]\n"
     "                               [--disable | --enable]\n"
     "Make and change projects.  What changes holds for the next call; a "
     "project that\n"
@@ -27,6 +28,10 @@ const char wl_cmd_project_help[] =
     "      --plan PLAN                  its limits hold (free)\n"
     "      --default-provider PROVIDER  answers for models that no route "
     "names\n"
+    "      --cache MODE                 answers that are cached: off, ask, "
+    "exact or\n"
+    "                                   canonical; ask: those a call asks for\n"
+    "      --cache-ttl SECONDS          for how long\n"
     "      --id ID                      up to 32 lower-case letters and "
     "digits\n"
     "      --disable, --enable          refuse all its keys, or no more\n"
@@ -124,6 +129,9 @@ set(struct wl_cli *cli, int argc, char **argv)
 	struct wl_admin_project p = { 0 };
 	bool enable = false, disable = false;
 	const struct wl_cli_opt opts[] = {
+		{ "cache", WL_ARG_WORD, &p.cache, 0, 0,
+		    "off|ask|exact|canonical" },
+		{ "cache-ttl", WL_ARG_INT, &p.cache_ttl_s, 1, 604800, NULL },
 		{ "default-provider", WL_ARG_TEXT, &p.default_provider, 0, 0,
 		    NULL },
 		{ "disable", WL_ARG_FLAG, &disable, 0, 0, NULL },

@@ -95,6 +95,8 @@ wl_h_admin_project_patch(struct wl_ctx *ctx)
 {
 	struct wl_admin_project p = { 0 };
 	const struct wl_field fields[] = {
+		{ "cache", WL_F_TEXT, false, &p.cache, 0, WL_H_ADMIN_ID_MAX },
+		{ "cache_ttl", WL_F_INT, false, &p.cache_ttl_s, 1, 604800 },
 		{ "default_provider", WL_F_NAME, false, &p.default_provider, 0,
 		    WL_H_ADMIN_ID_MAX },
 		{ "enabled", WL_F_BOOL, false, &p.enabled, 0, 0 },

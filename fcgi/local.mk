@@ -12,6 +12,7 @@ libwlfcgi_a_SOURCES = \
 	fcgi/h_admin_provider_keys.c \
 	fcgi/h_admin_usage.c \
 	fcgi/h_billing.c fcgi/h_billing.h \
+	fcgi/h_cache.c fcgi/h_cache.h \
 	fcgi/h_chat.c fcgi/h_chat.h \
 	fcgi/h_estimate.c fcgi/h_estimate.h \
 	fcgi/h_health.c fcgi/h_health.h \

@@ -9,6 +9,7 @@
 
 #include "fcgi/h_admin.h"
 #include "fcgi/h_billing.h"
+#include "fcgi/h_cache.h"
 #include "fcgi/h_chat.h"
 #include "fcgi/h_estimate.h"
 #include "fcgi/h_health.h"
@@ -95,6 +96,14 @@ const struct wl_route wl_routes[] = {
 	    "The text of a recording, in English." },
 	{ WL_POST, "/v1/billing/stripe", wl_h_billing_stripe_post, OPEN,
 	    WEBHOOK, "Events of Stripe, which move projects between plans." },
+	{ WL_DELETE, "/v1/cache/entries/{id}", wl_h_cache_entry_delete,
+	    KEY(WL_SCOPE_GATEWAY), 0, "Forget a cached answer." },
+	{ WL_POST, "/v1/cache/feedback", wl_h_cache_feedback_post,
+	    KEY(WL_SCOPE_GATEWAY), 4096, "Whether a cached answer was right." },
+	{ WL_POST, "/v1/cache/purge", wl_h_cache_purge_post,
+	    KEY(WL_SCOPE_ADMIN), 4096, "Forget all cached answers." },
+	{ WL_GET, "/v1/cache/stats", wl_h_cache_stats_get,
+	    KEY(WL_SCOPE_GATEWAY), 0, "Figures of the cache." },
 	{ WL_POST, "/v1/chat/completions", wl_h_chat_post,
 	    GATEWAY(WL_API_CHAT), -1, "A chat completion." },
 	{ WL_POST, "/v1/completions", wl_h_chat_post,

@@ -26,6 +26,8 @@
 #include "lib/store/pg.h"
 
 #define CHANGES_MAX	((size_t)16 * 1024)
+/* Seconds. */
+#define CACHE_TTL_MAX	604800
 #define NAME_MAX_CHARS	200
 #define EXPIRY_MAX_MS	((int64_t)3650 * 86400 * 1000)
 
@@ -201,6 +203,40 @@ wl_admin_project_find(struct wl_admin *ad, const char *id,
 	return outcome(wl_rows_count(*row), "project", id, e);
 }
 
+static int
+check_cache(const struct wl_admin_project *p, struct wl_err *e)
+{
+	static const char *const modes[] = { "off", "ask", "exact",
+	    "canonical" };
+	size_t i;
+
+	if (p->cache == NULL && p->cache_ttl_s == 0)
+		return 0;
+	for (i = 0; p->cache != NULL && i < sizeof(modes) / sizeof(modes[0]);
+	    i++)
+		if (strcmp(p->cache, modes[i]) == 0)
+			return p->cache_ttl_s >= 0 && p->cache_ttl_s <=
+			    CACHE_TTL_MAX ? 0 : wl_err_set(e,
+			    WL_E_INVALID_REQUEST, "answers are cached for 1"
+			    " to %d seconds", CACHE_TTL_MAX);
+	return wl_err_set(e, WL_E_INVALID_REQUEST, "what is cached is off,"
+	    " ask, exact or canonical");
+}
+
+static void
+change_cache(struct changes *c, const struct wl_admin_project *p)
+{
+	if (p->cache == NULL)
+		return;
+	wl_jw_obj(&c->w, "settings");
+	wl_jw_obj(&c->w, "cache");
+	wl_jw_str(&c->w, "mode", p->cache);
+	if (p->cache_ttl_s > 0)
+		wl_jw_int(&c->w, "ttl", p->cache_ttl_s);
+	wl_jw_end(&c->w, '}');
+	wl_jw_end(&c->w, '}');
+}
+
 int
 wl_admin_project_set(struct wl_admin *ad, const char *id,
     const struct wl_admin_project *p, struct wl_err *e)
@@ -210,12 +246,13 @@ wl_admin_project_set(struct wl_admin *ad, const char *id,
 	int64_t version;
 	int ret;
 
-	if (check_name(p->name, e) == -1)
+	if (check_name(p->name, e) == -1 || check_cache(p, e) == -1)
 		return -1;
 	changes_begin(&c);
 	change_str(&c, "name", p->name);
 	change_str(&c, "plan_id", p->plan);
 	change_str(&c, "default_provider", p->default_provider);
+	change_cache(&c, p);
 	if (p->enabled != WL_ADMIN_SAME)
 		wl_jw_str(&c.w, "disabled_at",
 		    p->enabled == WL_ADMIN_NO ? "now" : NULL);

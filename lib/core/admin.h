@@ -51,6 +51,10 @@ enum wl_admin_bool { WL_ADMIN_SAME, WL_ADMIN_YES, WL_ADMIN_NO };
 
 struct wl_admin_project {
 	const char		*name, *plan, *default_provider;
+	/* what is cached (off, ask, exact, canonical), and for how long;
+	   TTL_S is set with CACHE alone, 0: the default */
+	const char		*cache;
+	int64_t			 cache_ttl_s;
 	enum wl_admin_bool	 enabled;
 };
 /* ID NULL: one is made; *ROW: its id and dsn_id. */

@@ -80,8 +80,8 @@ static const char sql_project_create[] =
     " RETURNING id, dsn_id, version";
 static const char sql_project_set[] =
     "UPDATE watchllm.project p SET (name, plan_id, default_provider,"
-    " disabled_at) = (SELECT r.name, r.plan_id, r.default_provider,"
-    " r.disabled_at FROM " CHANGED("p") ") WHERE p.id = $1 RETURNING p.id";
+    " settings, disabled_at) = (SELECT r.name, r.plan_id,"
+    " r.default_provider, p.settings || r.settings, r.disabled_at FROM " CHANGED("p") ") WHERE p.id = $1 RETURNING p.id";
 static const char sql_version[] =
     "SELECT version FROM watchllm.project WHERE id = $1";
 

@@ -4,6 +4,7 @@ if HAVE_CUNIT
 libwltest_a_SOURCES += tests/db/stores.c tests/db/stores.h
 DB_TESTS = \
 	tests/db/test_breaker \
+	tests/db/test_cache_redis \
 	tests/db/test_counter \
 	tests/db/test_db_price \
 	tests/db/test_drain \
@@ -23,6 +24,7 @@ tests_db_test_drain_bad_SOURCES = tests/db/test_drain_bad.c \
 endif
 EXTRA_DIST += tests/lib/with_stores.sh \
 	tests/db/test_breaker.sh \
+	tests/db/test_cache_redis.sh \
 	tests/db/test_counter.sh \
 	tests/db/test_db_price.sh \
 	tests/db/test_drain.sh \
@@ -34,6 +36,7 @@ EXTRA_DIST += tests/lib/with_stores.sh \
 	tests/db/test_route.sh \
 	tests/db/test_stmts.sh
 tests/db/test_breaker.log: tests/db/test_breaker$(EXEEXT)
+tests/db/test_cache_redis.log: tests/db/test_cache_redis$(EXEEXT)
 tests/db/test_counter.log: tests/db/test_counter$(EXEEXT)
 tests/db/test_db_price.log: tests/db/test_db_price$(EXEEXT)
 tests/db/test_drain.log: tests/db/test_drain$(EXEEXT)

@@ -16,9 +16,11 @@ EXTRA_DIST += \
 	tests/e2e/setup.sh \
 	tests/e2e/test_admin.py \
 	tests/e2e/test_billing.py \
+	tests/e2e/test_cache.py \
 	tests/e2e/test_cli.py \
 	tests/e2e/test_cli_secrets.py \
 	tests/e2e/test_clients.py \
+	tests/e2e/test_coalescing.py \
 	tests/e2e/test_compat.py \
 	tests/e2e/test_consumer.py \
 	tests/e2e/test_doctor.py \

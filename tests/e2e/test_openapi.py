@@ -70,6 +70,9 @@ class OpenApi(GateCase):
     def test_usage(self):
         self.run_on("Usage", self.key, [*self.CHECKS, "positive_data_acceptance"])
 
+    def test_cache(self):
+        self.run_on("Cache", self.key, self.CHECKS)
+
     def test_operations(self):
         # a degraded dependency is 503 by design, so that check is not for these
         checks = [c for c in self.CHECKS if c != "not_a_server_error"]
@@ -81,7 +84,8 @@ class OpenApi(GateCase):
     def test_every_operation_has_a_tag(self):
         spec = yaml.safe_load(Path(SPEC).read_text())
         tags = {t["name"] for t in spec["tags"]}
-        self.assertEqual(tags, {"Administration", "Billing", "Gateway", "Usage", "Operations"})
+        self.assertEqual(tags, {"Administration", "Billing", "Cache", "Gateway", "Usage",
+                                "Operations"})
         for path, item in spec["paths"].items():
             for method, operation in item.items():
                 self.assertLessEqual(set(operation["tags"]), tags, f"{method} {path}")

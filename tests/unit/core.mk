@@ -1,6 +1,8 @@
 libwltest_a_SOURCES += tests/unit/wire.c tests/unit/wire.h
 UNIT_TESTS += \
 	tests/unit/test_admin \
+	tests/unit/test_cache_key \
+	tests/unit/test_cache_text \
 	tests/unit/test_call \
 	tests/unit/test_capability \
 	tests/unit/test_drain_row \

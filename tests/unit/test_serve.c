@@ -338,26 +338,6 @@ wl_h_model_get(struct wl_ctx *ctx)
 	return 0;
 }
 
-int
-wl_redis_send(struct wl_redis_req *req, struct wl_arena *a, int argc,
-    const char *const *argv, const size_t *lens, struct wl_err *e)
-{
-	(void)req;
-	(void)a;
-	(void)argc;
-	(void)argv;
-	(void)lens;
-	return wl_err_set(e, WL_E_UNAVAILABLE, NULL);
-}
-
-struct wl_reply *
-wl_redis_wait(struct wl_redis_req *req, struct wl_err *e)
-{
-	(void)req;
-	wl_err_set(e, WL_E_UNAVAILABLE, NULL);
-	return NULL;
-}
-
 struct wl_reply *
 wl_redis_call(struct wl_arena *a, int argc, const char *const *argv,
     const size_t *lens, struct wl_err *e)
