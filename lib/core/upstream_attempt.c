@@ -381,6 +381,8 @@ wl_upstream_name(struct wl_uprun *r)
 {
 	struct wl_result *res = r->res;
 
+	r->ask = r->t->ask != NULL ? r->t->ask : r->client;
+	res->api = r->ask->api;
 	(void)wl_strlcpy(res->provider, r->t->provider, sizeof(res->provider));
 	(void)wl_strlcpy(res->model, r->t->model, sizeof(res->model));
 	(void)wl_strlcpy(res->variant, r->t->variant == NULL ? "" :
@@ -395,8 +397,6 @@ wl_upstream_attempt(struct wl_uprun *r)
 	enum wl_upend end;
 	int64_t begin_us;
 
-	r->ask = r->t->ask != NULL ? r->t->ask : r->client;
-	res->api = r->ask->api;
 	wl_upstream_name(r);
 	wl_price_warm(res->provider, res->model);
 	r->half_sent = r->no_again = r->answered = false;

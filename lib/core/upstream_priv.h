@@ -137,7 +137,8 @@ enum wl_upend wl_upstream_course(struct wl_uprun *r,
     const struct wl_target *t, int n);
 
 /*
- * Write into the result whom R's target is.
+ * R's target is who answers: write into the result whom that is, and take up
+ * what it was asked.
  */
 void wl_upstream_name(struct wl_uprun *r);
 

@@ -71,16 +71,19 @@ enter(struct wl_uprun *r, struct runner *second)
 {
 	struct wl_uprace *race = &r->race;
 	const struct wl_target *t = r->t;
+	const struct wl_ask *ask = r->ask;
 	struct wl_xfer *x = r->x;
 	enum wl_upend end;
 
 	race->begun = true;
 	race->at_us = wl_upstream_age(r);
 	r->t = second->t;
+	r->ask = r->t->ask != NULL ? r->t->ask : r->client;
 	r->x = NULL;
 	end = wl_upstream_start(r, &second->u);
 	second->x = r->x;
 	r->t = t;
+	r->ask = ask;
 	r->x = x;
 	if (end == WL_UP_DONE)
 		return 0;

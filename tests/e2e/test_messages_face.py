@@ -180,6 +180,20 @@ class Mixed(Case):
         self.assertIn("No model wrote this text", answer.content[0].text)
         self.check(self.row(), status="success", provider=self.native, finish_reason="end_turn")
 
+    def test_beside_each_other(self):
+        """The first is late, and the second was asked in its own words."""
+        self.gate.cli("route", "add", self.project, "beside", "--file", "-", stdin=json.dumps({
+            "alias": "beside", "targets": [f"{self.native}/late", f"{self.provider}/{MODEL}"],
+            "hedge": {"after_ms": 300, "max_cost_usd": 0.5, "percent": 100}}))
+        self.gate.fake.defaults(latency=9000, for_model="late")
+        self.addCleanup(self.gate.fake.reset)
+        with self.stream(model="beside") as s:
+            answer = s.get_final_message()
+        self.assertIn("No model wrote this text", answer.content[0].text)
+        self.assertIn("No model wrote this text", self.ask(model="beside").content[0].text)
+        for row in self.gate.recorded(self.project, 2):
+            self.check(row, status="success", provider=self.provider, finish_reason="stop")
+
     def test_who_can(self):
         """What a chat cannot express goes to the one that can."""
         model = self.serve(self.provider, self.native)
