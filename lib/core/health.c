@@ -254,6 +254,9 @@ wl_health_enter(struct wl_arena *a, const struct wl_conf *conf,
 		/* it may have gone, or opened, while the other one waited */
 		if ((e[i] = find(h->id[i], now)) == NULL || e[i]->until == 0)
 			continue;
+		/* a rate is no fault: when its time is over all may go on */
+		if (e[i]->cause == WL_HC_RATE && e[i]->until <= now)
+			continue;
 		*cause = e[i]->cause;
 		if ((wait = look(a, conf, h, i, e[i], now)) != 0)
 			return wait;
@@ -315,10 +318,13 @@ wl_health_ok(struct wl_arena *a, const struct wl_conf *conf,
     struct wl_health_ref *h)
 {
 	int64_t now = wl_clock_ms();
+	const struct entry *e;
 	int i;
 
 	for (i = 0; i < 2; i++) {
-		if (h->probe[i])
+		e = find(h->id[i], now);
+		if (h->probe[i] || (e != NULL && e->cause == WL_HC_RATE &&
+		    e->until != 0 && e->until <= now))
 			close_one(a, conf, h, i, now);
 		count_ok(have(h->id[i], h->owner, now), now);
 	}

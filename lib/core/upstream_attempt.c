@@ -399,7 +399,7 @@ wl_upstream_attempt(struct wl_uprun *r)
 
 	wl_upstream_name(r);
 	wl_price_warm(res->provider, res->model);
-	r->half_sent = r->no_again = r->answered = false;
+	r->half_sent = r->no_again = r->answered = r->healthy = false;
 	r->retry_ms = 0;
 	begin_us = wl_upstream_age(r);
 	if ((end = wl_upstream_start(r, &u)) == WL_UP_DONE &&

@@ -12,6 +12,8 @@
 #include "lib/base/loop.h"
 #include "lib/core/retry.h"
 
+/* What is set aside goes by the wall's clock, and waits by another one. */
+#define SLACK_MS	5
 /* Tokens of an answer when the request does not bound it. */
 #define USUAL_OUTPUT	500
 
@@ -207,7 +209,7 @@ plan_again(struct course *c, struct leg *leg, const struct wl_retry_rule *rule)
 		wait = r->retry_ms;
 	if (aside > wait)
 		wait = aside;
-	leg->at = wl_mono_fresh() + wait;
+	leg->at = wl_mono_fresh() + wait + (aside > 0 ? SLACK_MS : 0);
 	leg->paid = true;
 	leg->spent = wait > r->conf->retry_wait_max || leg->at >= r->deadline;
 }
@@ -252,12 +254,12 @@ judge(struct course *c, struct leg *leg, enum wl_upend end,
 
 	if (end == WL_UP_GONE)
 		return;
-	if (end == WL_UP_DONE)
+	if (end == WL_UP_DONE && !r->healthy)
 		wl_health_ok(r->a, r->conf, &leg->health);
-	else if (rule->cause != WL_HC_NONE)
+	else if (end != WL_UP_DONE && rule->cause != WL_HC_NONE)
 		wl_health_fail(r->a, r->conf, &leg->health, rule->cause,
 		    r->retry_ms);
-	else if (r->answered)
+	else if (r->answered && !r->healthy)
 		wl_health_ok(r->a, r->conf, &leg->health);
 }
 
@@ -321,6 +323,7 @@ set_race(struct course *c, struct leg *leg)
 	(void)wl_retry_hedge(project_of(leg->t), leg->t->hedge->percent,
 	    false);
 	r->race.t = c->rival->t;
+	r->race.health = &c->rival->health;
 	r->race.after_ms = leg->t->hedge->after_ms;
 	r->race.may = may_race;
 	r->race.arg = c;
@@ -405,6 +408,7 @@ ask(struct course *c, struct leg *leg)
 	if (res->attempts > 0)
 		start_over(res);
 	r->t = leg->t;
+	r->health = &leg->health;
 	end = wl_upstream_attempt(r);
 	leg = end_race(c, leg, &begin);
 	if (end == WL_UP_GONE)

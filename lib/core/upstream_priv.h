@@ -9,6 +9,7 @@
 
 #include "lib/core/upstream.h"
 
+struct wl_health_ref;
 struct wl_upcall;
 struct wl_xfer;
 
@@ -29,6 +30,7 @@ enum wl_upend {
  */
 struct wl_uprace {
 	const struct wl_target	*t;	/* NULL: none */
+	struct wl_health_ref	*health;
 	int64_t			 after_ms;
 	/* whether it may be asked; called once, when it is due */
 	bool			(*may)(void *arg);
@@ -56,6 +58,8 @@ struct wl_uprun {
 	struct wl_sink		*sink;
 	struct wl_result	*res;
 	const struct wl_target	*t;	/* of this attempt */
+	struct wl_health_ref	*health;	/* of T */
+	bool			 healthy;	/* that was told */
 	struct wl_xfer		*x;
 	struct wl_str		 type;	/* of an unstreamed answer */
 	int64_t			 base_us;	/* request's age at the start */

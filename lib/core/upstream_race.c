@@ -101,6 +101,8 @@ static void
 go_on(struct wl_uprun *r, const struct runner *w, struct wl_upcall *u)
 {
 	r->race.won = w->t == r->race.t;
+	if (r->race.won)
+		r->health = r->race.health;
 	r->t = w->t;
 	r->x = w->x;
 	*u = w->u;

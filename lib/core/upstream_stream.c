@@ -10,6 +10,7 @@
 #include "lib/base/co.h"
 #include "lib/base/loop.h"
 #include "lib/base/wait.h"
+#include "lib/core/health.h"
 #include "lib/core/stream.h"
 
 /* Bytes passed on before other coroutines have their turn. */
@@ -136,6 +137,11 @@ feed(struct wl_uprun *r, struct wl_stream *s, size_t *unfair)
 	wl_xfer_take(r->x, p.len);
 	if (s->data_out && r->res->first_data_us == -1)
 		r->res->first_data_us = wl_upstream_age(r);
+	/* others need not wait for the end of a long answer */
+	if (s->data_out && !r->healthy) {
+		r->healthy = true;
+		wl_health_ok(r->a, r->conf, r->health);
+	}
 	r->sink->data_sent |= s->data_out;
 	*unfair += p.len;
 	if (*unfair >= FAIR_BYTES) {

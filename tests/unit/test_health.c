@@ -228,6 +228,20 @@ keys(void)
 	wait = enter(&t, &h);
 	CU_ASSERT(wait > 6900 && wait <= 7000);
 	CU_ASSERT(!is_open(target("p", "sk-1", "n")));
+	/* then nobody has to look first */
+	later(7001);
+	CU_ASSERT_EQUAL(enter(&t, &h), 0);
+	CU_ASSERT(!h.probe[1]);
+	CU_ASSERT_EQUAL(enter(&t, &h), 0);
+	/* without a time it is longer each time, until a call was answered */
+	fail(t, WL_HC_RATE, 0, 1);
+	wait = enter(&t, &h);
+	CU_ASSERT(wait > 900 && wait <= 2000);
+	later(2001);
+	ok(t, 1);
+	fail(t, WL_HC_RATE, 0, 1);
+	wait = enter(&t, &h);
+	CU_ASSERT(wait > 0 && wait <= 1000);
 	wl_health_flush();
 	fail(t, WL_HC_RATE, 86400000, 1);
 	wait = enter(&t, &h);
