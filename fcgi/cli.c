@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "lib/base/arena.h"
+#include "lib/base/money.h"
 #include "lib/base/num.h"
 #include "lib/base/str.h"
 #include "lib/core/admin.h"
@@ -160,6 +161,19 @@ take_value(struct wl_cli *cli, const struct wl_cli_opt *o, const char *v)
 		wl_cli_misuse(cli, "--%s %s: a number from %lld to %lld%s is "
 		    "wanted", o->name, v, (long long)o->min,
 		    (long long)o->max, limit ? ", or none," : "");
+		return -1;
+	case WL_ARG_USD:
+		if (strcmp(v, "none") == 0) {
+			*(int64_t *)o->to = WL_CLI_NONE;
+			return 0;
+		}
+		if (wl_money_parse(v, strlen(v), 1000000000,
+		    (int64_t *)o->to) == 0 && *(int64_t *)o->to >= o->min &&
+		    *(int64_t *)o->to <= o->max)
+			return 0;
+		wl_cli_misuse(cli, "--%s %s: an amount in USD such as 2.50, at "
+		    "most %lld, or none, is wanted", o->name, v,
+		    (long long)(o->max / 1000000000));
 		return -1;
 	case WL_ARG_TEXT:
 		*(const char **)o->to = v;

@@ -71,6 +71,7 @@ enum wl_cli_type {
 	WL_ARG_INT,	/* int64_t within MIN..MAX */
 	WL_ARG_LIMIT,	/* the same, or "none": WL_CLI_NONE */
 	WL_ARG_TEXT,	/* const char *: not empty */
+	WL_ARG_USD,	/* int64_t: nano-dollars of "2.50", or "none" */
 	WL_ARG_WORD	/* const char *: one of WORDS, "a|b" */
 };
 #define WL_CLI_UNSET	INT64_MIN	/* to begin a number with */

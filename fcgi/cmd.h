@@ -24,6 +24,9 @@ int wl_cmd_flag(struct wl_cli *cli, int argc, char **argv);
 extern const char wl_cmd_key_help[];
 int wl_cmd_key(struct wl_cli *cli, int argc, char **argv);
 
+extern const char wl_cmd_limit_help[];
+int wl_cmd_limit(struct wl_cli *cli, int argc, char **argv);
+
 extern const char wl_cmd_migrate_help[];
 int wl_cmd_migrate(struct wl_cli *cli, int argc, char **argv);
 

@@ -11,13 +11,15 @@
 #include "lib/base/num.h"
 #include "lib/base/secret.h"
 #include "lib/core/admin.h"
+#include "lib/store/counter.h"
 #include "lib/store/pg.h"
 
 const char wl_cmd_key_help[] =
     "Usage: watchllm key create PROJECT [--name NAME] [--scopes LIST]\n"
     "                           [--test] [--expires WHEN] [--rpm N] "
     "[--month N]\n"
-    "                           [--concurrent N]\n"
+    "                           [--concurrent N] [--tokens N]\n"
+    "                           [--budget-day USD] [--budget-month USD]\n"
     "       watchllm key list PROJECT\n"
     "       watchllm key revoke KEY [--project ID]\n"
     "       watchllm key rotate KEY [--project ID] [--grace TIME]\n"
@@ -33,6 +35,10 @@ const char wl_cmd_key_help[] =
     "      --rpm N         calls per minute, if fewer than the plan's\n"
     "      --month N       calls per month, if fewer than the plan's\n"
     "      --concurrent N  calls at once, if fewer than the plan's\n"
+    "      --tokens N      tokens per minute, if fewer than the plan's\n"
+    "      --budget-day USD, --budget-month USD\n"
+    "                      spent per UTC day and month, if less than the "
+    "plan's\n"
     "      --project ID    look for KEY there only\n"
     "      --grace TIME    how long the old key works on: 24h (0)\n"
     "      --json          print JSON\n";
@@ -49,11 +55,13 @@ wl_cmd_key_print(struct wl_cli *cli, const char *key,
 		{ "kind", WL_OUT_STR }, { "name", WL_OUT_STR },
 		{ "scopes", WL_OUT_LIST }, { "state", WL_OUT_STR },
 		{ "per_minute", WL_OUT_INT }, { "per_month", WL_OUT_INT },
-		{ "concurrent", WL_OUT_INT },
+		{ "concurrent", WL_OUT_INT }, { "tokens", WL_OUT_INT },
+		{ "budget_day_usd", WL_OUT_NUM },
+		{ "budget_month_usd", WL_OUT_NUM },
 		{ "expires_at", WL_OUT_STR }, { "created_at", WL_OUT_STR }
 	};
 
-	wl_cli_table(cli, key, cols, 11, rows);
+	wl_cli_table(cli, key, cols, 14, rows);
 }
 
 /*
@@ -78,10 +86,15 @@ static int
 create(struct wl_cli *cli, int argc, char **argv)
 {
 	struct wl_db_new_key k = { .name = "", .scopes = "gateway,ingest,read",
-	    .rpm = -1, .month = -1, .concurrent = -1 };
+	    .rpm = -1, .month = -1, .concurrent = -1, .tokens = -1,
+	    .day_nano = -1, .month_nano = -1 };
 	const char *expires = NULL, *id;
 	bool test = false;
 	const struct wl_cli_opt opts[] = {
+		{ "budget-day", WL_ARG_USD, &k.day_nano, 0, WL_COUNTER_NANO_MAX,
+		    NULL },
+		{ "budget-month", WL_ARG_USD, &k.month_nano, 0,
+		    WL_COUNTER_NANO_MAX, NULL },
 		{ "concurrent", WL_ARG_INT, &k.concurrent, 0, NUMBER_MAX,
 		    NULL },
 		{ "expires", WL_ARG_TEXT, &expires, 0, 0, NULL },
@@ -90,6 +103,7 @@ create(struct wl_cli *cli, int argc, char **argv)
 		{ "rpm", WL_ARG_INT, &k.rpm, 0, NUMBER_MAX, NULL },
 		{ "scopes", WL_ARG_TEXT, &k.scopes, 0, 0, NULL },
 		{ "test", WL_ARG_FLAG, &test, 0, 0, NULL },
+		{ "tokens", WL_ARG_INT, &k.tokens, 0, NUMBER_MAX, NULL },
 		{ NULL, WL_ARG_FLAG, NULL, 0, 0, NULL }
 	};
 	char key[WL_KEY_LEN + 1];
@@ -101,6 +115,10 @@ create(struct wl_cli *cli, int argc, char **argv)
 	if (expires != NULL && wl_admin_expiry(expires, wl_clock_ms(),
 	    &k.expires_ms, &e) == -1)
 		return wl_cli_misuse(cli, "--expires: %s", e.msg);
+	if (k.day_nano == WL_CLI_NONE)
+		k.day_nano = -1;
+	if (k.month_nano == WL_CLI_NONE)
+		k.month_nano = -1;
 	k.project = argv[1];
 	if (wl_cli_admin(cli, &ad, &e) == -1 ||
 	    wl_admin_key_create(&ad, &k, test, key, &id, &e) == -1)

@@ -9,6 +9,7 @@
 #include "fcgi/cmd.h"
 #include "lib/base/money.h"
 #include "lib/core/admin.h"
+#include "lib/store/counter.h"
 #include "lib/store/pg.h"
 
 const char wl_cmd_plan_help[] =
@@ -23,6 +24,15 @@ const char wl_cmd_plan_help[] =
     "      --month N                 calls per UTC month\n"
     "      --window fixed|sliding    minutes of the clock, or any 60 s\n"
     "      --concurrent N|none       calls at once\n"
+    "      --tokens N|none           tokens per minute\n"
+    "      --budget-day USD|none     spent per UTC day\n"
+    "      --budget-month USD|none   spent per UTC month\n"
+    "      --unknown-price allow|deny|flat  calls of unknown price, where "
+    "there is\n"
+    "                                a budget\n"
+    "      --flat-price USD          per million tokens, for flat\n"
+    "      --overrun allow|warn|stop streams that use more than was "
+    "reserved\n"
     "      --cache-hits-free on|off  hits do not count against the month\n"
     "      --price-usd N             per month\n"
     "      --retention CLASS         how long events are kept: short, "
@@ -42,6 +52,9 @@ list(struct wl_cli *cli, int argc, char **argv)
 		{ "id", WL_OUT_STR }, { "name", WL_OUT_STR },
 		{ "per_minute", WL_OUT_INT }, { "per_month", WL_OUT_INT },
 		{ "window", WL_OUT_STR }, { "concurrent", WL_OUT_INT },
+		{ "tokens", WL_OUT_INT }, { "budget_day_usd", WL_OUT_NUM },
+		{ "budget_month_usd", WL_OUT_NUM },
+		{ "unknown_price", WL_OUT_STR }, { "overrun", WL_OUT_STR },
 		{ "cache_hits_free", WL_OUT_BOOL }, { "price_usd", WL_OUT_NUM },
 		{ "retention", WL_OUT_STR }, { "retention_days", WL_OUT_INT },
 		{ "projects", WL_OUT_INT }
@@ -54,26 +67,34 @@ list(struct wl_cli *cli, int argc, char **argv)
 	if (wl_cli_owner(cli, &e) == -1 ||
 	    (r = wl_db_admin_list(cli->arena, WL_DB_PLANS, NULL, &e)) == NULL)
 		return wl_cli_fail(cli, &e);
-	wl_cli_table(cli, NULL, cols, 11, r);
+	wl_cli_table(cli, NULL, cols, 16, r);
 	return WL_EXIT_OK;
 }
 
 static int
 set(struct wl_cli *cli, int argc, char **argv)
 {
-	struct wl_admin_plan p = { .rpm = WL_ADMIN_KEEP,
-	    .month = WL_ADMIN_KEEP, .concurrent = WL_ADMIN_KEEP,
-	    .price_cents = WL_ADMIN_KEEP };
+	struct wl_admin_plan p = WL_ADMIN_PLAN_SAME;
 	const char *free_hits = NULL, *price = NULL;
 	const struct wl_cli_opt opts[] = {
+		{ "budget-day", WL_ARG_USD, &p.day_nano, 0, WL_COUNTER_NANO_MAX,
+		    NULL },
+		{ "budget-month", WL_ARG_USD, &p.month_nano, 0,
+		    WL_COUNTER_NANO_MAX, NULL },
 		{ "cache-hits-free", WL_ARG_WORD, &free_hits, 0, 0, "on|off" },
 		{ "concurrent", WL_ARG_LIMIT, &p.concurrent, 0, NUMBER_MAX,
 		    NULL },
+		{ "flat-price", WL_ARG_USD, &p.flat_nano, 0,
+		    WL_COUNTER_NANO_MAX, NULL },
 		{ "month", WL_ARG_INT, &p.month, 0, NUMBER_MAX, NULL },
 		{ "name", WL_ARG_TEXT, &p.name, 0, 0, NULL },
+		{ "overrun", WL_ARG_WORD, &p.overrun, 0, 0, "allow|warn|stop" },
 		{ "price-usd", WL_ARG_TEXT, &price, 0, 0, NULL },
 		{ "retention", WL_ARG_TEXT, &p.retention, 0, 0, NULL },
 		{ "rpm", WL_ARG_INT, &p.rpm, 0, NUMBER_MAX, NULL },
+		{ "tokens", WL_ARG_LIMIT, &p.tokens, 0, NUMBER_MAX, NULL },
+		{ "unknown-price", WL_ARG_WORD, &p.unknown_price, 0, 0,
+		    "allow|deny|flat" },
 		{ "window", WL_ARG_WORD, &p.window, 0, 0, "fixed|sliding" },
 		{ NULL, WL_ARG_FLAG, NULL, 0, 0, NULL }
 	};

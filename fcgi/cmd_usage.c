@@ -8,6 +8,7 @@
 #include "fcgi/cli.h"
 #include "fcgi/cmd.h"
 #include "lib/base/clock.h"
+#include "lib/base/money.h"
 #include "lib/core/admin.h"
 #include "lib/core/auth.h"
 #include "lib/core/usage.h"
@@ -17,40 +18,69 @@ const char wl_cmd_usage_help[] =
     "Usage: watchllm usage show PROJECT [--key KEY]\n"
     "       watchllm usage reset PROJECT\n"
     "       watchllm usage set PROJECT [--minute N] [--month N]\n"
+    "                          [--spent-day USD] [--spent-month USD]\n"
     "       watchllm usage add PROJECT N\n"
     "Show and correct what a project has used of its limits in this minute "
     "and this\n"
-    "UTC month.  Corrections last: they stay when counters are rebuilt from "
+    "UTC month, and spent of its budgets.  Corrections last: they stay when counters are rebuilt from "
     "the\n"
     "ledger.\n"
     "\n"
     "      --key KEY   with the limits of this key (its id or prefix)\n"
     "      --minute N  calls of this minute\n"
     "      --month N   calls of this month\n"
+    "      --spent-day USD, --spent-month USD\n"
+    "                  what budgets take for spent in this UTC day and month\n"
     "      --json      print JSON\n";
 
 #define NUMBER_MAX	1000000000000
 
 /* ---- show -------------------------------------------------------------- */
 
+/*
+ * What ROW counts, and whose it is.
+ */
+static void
+name_of(const struct wl_limit_row *row, char out[96])
+{
+	static const char *const units[] = {
+		[WL_LU_MINUTE] = "per minute",
+		[WL_LU_MONTH] = "per month",
+		[WL_LU_LEASE] = "at once",
+		[WL_LU_TOKENS] = "tokens per minute",
+		[WL_LU_DAY_NANO] = "USD per day",
+		[WL_LU_MONTH_NANO] = "USD per month"
+	};
+
+	_Static_assert(sizeof(units) / sizeof(units[0]) == WL_LIMIT_UNIT_MAX,
+	    "a name for every unit");
+	if (row->name == WL_LN_RULE)
+		snprintf(out, 96, "rule %s, %s%s", row->scope + 2,
+		    units[row->rule_unit], row->shadow ? " (shadow)" : "");
+	else
+		snprintf(out, 96, "%s%s", wl_limit_row_of_key(row) ? "key, " :
+		    "", units[wl_limit_row_unit(row)]);
+}
+
+static void
+amount(const struct wl_limit_row *row, int64_t n, char out[32])
+{
+	if (wl_limit_row_is_money(row))
+		wl_money_usd(n, out);
+	else
+		snprintf(out, 32, "%lld", (long long)n);
+}
+
 static void
 print_row(struct wl_out *o, const struct wl_limit_row *row)
 {
-	static const char *const names[] = {
-		[WL_LN_MINUTE] = "per minute",
-		[WL_LN_MONTH] = "per month",
-		[WL_LN_KEY_MINUTE] = "key, per minute",
-		[WL_LN_KEY_MONTH] = "key, per month",
-		[WL_LN_LEASE] = "at once"
-	};
-	char limit[24], used[24], left[24], resets[25];
-	const char *cells[] = { names[row->name], limit, used, left, resets };
+	char name[96], limit[32], used[32], left[32], resets[25];
+	const char *cells[] = { name, limit, used, left, resets };
 
-	_Static_assert(sizeof(names) / sizeof(names[0]) == WL_LIMIT_NAME_MAX,
-	    "a name for every limit");
-	snprintf(limit, sizeof(limit), "%lld", (long long)row->limit);
-	snprintf(used, sizeof(used), "%lld", (long long)row->used);
-	snprintf(left, sizeof(left), "%lld", (long long)wl_limit_left(row));
+	name_of(row, name);
+	amount(row, row->limit, limit);
+	amount(row, row->used, used);
+	amount(row, wl_limit_left(row), left);
 	wl_clock_rfc3339(row->reset_ms, resets);
 	if (row->kind == WL_L_LEASE)
 		cells[4] = NULL;
@@ -62,8 +92,8 @@ print_rows(struct wl_out *o, const char *key, const struct wl_limit_row *rows,
     int n)
 {
 	static const struct wl_out_col cols[] = {
-		{ "limit", WL_OUT_STR }, { "allowed", WL_OUT_INT },
-		{ "used", WL_OUT_INT }, { "remaining", WL_OUT_INT },
+		{ "limit", WL_OUT_STR }, { "allowed", WL_OUT_NUM },
+		{ "used", WL_OUT_NUM }, { "remaining", WL_OUT_NUM },
 		{ "resets_at", WL_OUT_STR }
 	};
 	int i;
@@ -164,15 +194,28 @@ show(struct wl_cli *cli, int argc, char **argv)
 
 /* ---- corrections ------------------------------------------------------- */
 
+/*
+ * What is not to be changed is -1.
+ */
+struct change {
+	int64_t	minute, month, day_nano, month_nano;
+};
+
+/*
+ * Money first: the counters then begin anew.
+ */
 static int
-change(struct wl_cli *cli, const char *project, int64_t minute, int64_t month)
+change(struct wl_cli *cli, const char *project, const struct change *u)
 {
 	struct wl_err e = { 0 };
 	struct wl_admin ad;
 
 	if (wl_cli_admin(cli, &ad, &e) == -1)
 		return wl_cli_fail(cli, &e);
-	if (wl_admin_usage_set(&ad, project, minute, month, &e) == -1) {
+	if (((u->day_nano >= 0 || u->month_nano >= 0) &&
+	    wl_admin_usage_set_spent(&ad, project, u->day_nano, u->month_nano,
+	    &e) == -1) || wl_admin_usage_set(&ad, project, u->minute,
+	    u->month, &e) == -1) {
 		if (e.code == WL_E_UNAVAILABLE && wl_pg_up())
 			wl_cli_warn(cli, "the counters were not reached: "
 			    "do it again when they answer");
@@ -187,24 +230,31 @@ reset(struct wl_cli *cli, int argc, char **argv)
 {
 	if (wl_cli_args(cli, argc, argv, NULL, 1, 1) == -1)
 		return WL_EXIT_MISUSE;
-	return change(cli, argv[1], 0, 0);
+	return change(cli, argv[1], &(struct change){ 0, 0, 0, 0 });
 }
 
 static int
 set(struct wl_cli *cli, int argc, char **argv)
 {
-	int64_t minute = -1, month = -1;
+	struct change u = { -1, -1, -1, -1 };
 	const struct wl_cli_opt opts[] = {
-		{ "minute", WL_ARG_INT, &minute, 0, WL_COUNTER_MINUTE_MAX, NULL },
-		{ "month", WL_ARG_INT, &month, 0, NUMBER_MAX, NULL },
+		{ "minute", WL_ARG_INT, &u.minute, 0, WL_COUNTER_MINUTE_MAX,
+		    NULL },
+		{ "month", WL_ARG_INT, &u.month, 0, NUMBER_MAX, NULL },
+		{ "spent-day", WL_ARG_USD, &u.day_nano, 0, WL_COUNTER_NANO_MAX,
+		    NULL },
+		{ "spent-month", WL_ARG_USD, &u.month_nano, 0,
+		    WL_COUNTER_NANO_MAX, NULL },
 		{ NULL, WL_ARG_FLAG, NULL, 0, 0, NULL }
 	};
 
 	if (wl_cli_args(cli, argc, argv, opts, 1, 1) == -1)
 		return WL_EXIT_MISUSE;
-	if (minute == -1 && month == -1)
-		return wl_cli_misuse(cli, "--minute or --month is wanted");
-	return change(cli, argv[1], minute, month);
+	if (u.minute == -1 && u.month == -1 && u.day_nano < 0 &&
+	    u.month_nano < 0)
+		return wl_cli_misuse(cli, "--minute, --month, --spent-day or "
+		    "--spent-month is wanted");
+	return change(cli, argv[1], &u);
 }
 
 static int

@@ -133,10 +133,13 @@ put_admission(struct wl_ctx *ctx, struct wl_jw *w)
 	enum wl_code code = WL_OK;
 
 	wl_jw_obj(w, "admission");
-	if (wl_usage_stats(ctx->arena, ctx->conf, ctx->auth, &ctx->ad,
-	    &ctx->err) == -1) {
-		if (ctx->conf->counters == WL_COUNTERS_POSTGRES ||
-		    ctx->conf->on_redis_failure == WL_FAIL_CLOSED)
+	if (wl_limit_preview(&ctx->req, ctx->conf, ctx->keyring, &ctx->ask,
+	    ctx->auth, &ctx->ad, &ctx->err) == -1) {
+		code = ctx->err.code;
+		if (code == WL_E_UNAVAILABLE || code == WL_E_INTERNAL)
+			code = WL_OK;
+		if (code == WL_OK && (ctx->conf->counters == WL_COUNTERS_POSTGRES ||
+		    ctx->conf->on_redis_failure == WL_FAIL_CLOSED))
 			return -1;
 		memset(&ctx->err, 0, sizeof(ctx->err));
 	} else {

@@ -9,7 +9,7 @@
 #include "lib/base/json.h"
 #include "lib/core/usage.h"
 
-#define BODY_MAX	8192
+#define BODY_MAX	32768
 
 static void
 scopes_json(struct wl_jw *w, unsigned scopes)

@@ -51,6 +51,7 @@ watchllm_SOURCES = \
 	fcgi/cmd_doctor.c \
 	fcgi/cmd_flag.c \
 	fcgi/cmd_key.c \
+	fcgi/cmd_limit.c \
 	fcgi/cmd_migrate.c \
 	fcgi/cmd_plan.c \
 	fcgi/cmd_prices.c \

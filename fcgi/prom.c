@@ -53,14 +53,26 @@ static const int64_t bounds[] = {
 
 static const char *const gates[] = {
 	[WL_PG_ADMITTED] = "admitted",
+	[WL_PG_BUDGET] = "budget_exceeded",
 	[WL_PG_CONCURRENCY] = "concurrency_exceeded",
 	[WL_PG_DEGRADED] = "degraded",
+	[WL_PG_PRICE] = "price_unknown",
 	[WL_PG_QUOTA] = "quota_exceeded",
 	[WL_PG_RATE_LIMIT] = "rate_limit_exceeded",
+	[WL_PG_TOKENS] = "tokens_per_minute_exceeded",
 	[WL_PG_UNAVAILABLE] = "unavailable",
 };
 static_assert(sizeof(gates) / sizeof(gates[0]) == WL_PROM_GATE_MAX,
     "a word for every verdict");
+
+static const char *const limits[] = {
+	[WL_PL_OVERRUN_STOPPED] = "stream_stopped",
+	[WL_PL_OVERRUN_WARNED] = "stream_warned",
+	[WL_PL_SHADOW] = "shadow_refused",
+	[WL_PL_UNKNOWN_PRICE] = "unknown_price",
+};
+static_assert(sizeof(limits) / sizeof(limits[0]) == WL_PROM_LIMIT_MAX,
+    "a word for every event");
 
 /*
  * What calls upstream count, in their own structs: changes of breakers and
@@ -80,6 +92,7 @@ struct slot {
 	/* counters, kept when the slot changes hands */
 	_Atomic uint64_t	requests[WL_ROUTES_MAX + 1][STATUSES + 1];
 	_Atomic uint64_t	gate[WL_PROM_GATE_MAX];
+	_Atomic uint64_t	limit[WL_PROM_LIMIT_MAX];
 	_Atomic uint64_t	took[BOUNDS + 1], took_us;
 	_Atomic uint64_t	turns, slow_turns;
 	_Atomic uint64_t	upstream[UPSTREAM_FIGURES];
@@ -170,6 +183,8 @@ layout(uint8_t out[32])
 		wl_buf_printf(&b, " %" PRId64, bounds[i]);
 	for (i = 0; i < WL_PROM_GATE_MAX; i++)
 		wl_buf_printf(&b, " %s", gates[i]);
+	for (i = 0; i < WL_PROM_LIMIT_MAX; i++)
+		wl_buf_printf(&b, " %s", limits[i]);
 	wl_sha256(b.p, b.len, out);
 	wl_buf_free(&b);
 }
@@ -422,6 +437,13 @@ wl_prom_gate(enum wl_prom_gate g)
 		add(&prom.slot->gate[g], 1);
 }
 
+void
+wl_prom_limit(enum wl_prom_limit what)
+{
+	if (prom.slot != NULL)
+		add(&prom.slot->limit[what], 1);
+}
+
 /*
  * Adding up.
  */
@@ -429,6 +451,7 @@ wl_prom_gate(enum wl_prom_gate g)
 struct sum {
 	uint64_t	requests[WL_ROUTES_MAX + 1][STATUSES + 1];
 	uint64_t	gate[WL_PROM_GATE_MAX];
+	uint64_t	limit[WL_PROM_LIMIT_MAX];
 	uint64_t	took[BOUNDS + 1], took_us;
 	uint64_t	turns, slow_turns, running, coroutines, workers;
 	uint64_t	upstream[UPSTREAM_FIGURES], set_aside;
@@ -447,6 +470,8 @@ sum_counters(struct sum *t, const struct slot *s)
 			t->requests[i][j] += get(&s->requests[i][j]);
 	for (i = 0; i < WL_PROM_GATE_MAX; i++)
 		t->gate[i] += get(&s->gate[i]);
+	for (i = 0; i < WL_PROM_LIMIT_MAX; i++)
+		t->limit[i] += get(&s->limit[i]);
 	for (i = 0; i <= BOUNDS; i++)
 		t->took[i] += get(&s->took[i]);
 	for (i = 0; i < UPSTREAM_FIGURES; i++)
@@ -648,6 +673,12 @@ wl_prom_text(struct wl_buf *b, const struct wl_conf *conf)
 	for (i = 0; i < WL_PROM_GATE_MAX; i++)
 		wl_buf_printf(b, "watchllm_admissions_total{result=\"%s\"} %"
 		    PRIu64 "\n", gates[i], t.gate[i]);
+	say(b, "limits_total", "counter",
+	    "Calls beyond a limit that were not refused, and streams beyond "
+	    "their reservation.");
+	for (i = 0; i < WL_PROM_LIMIT_MAX; i++)
+		wl_buf_printf(b, "watchllm_limits_total{what=\"%s\"} %"
+		    PRIu64 "\n", limits[i], t.limit[i]);
 	say_upstream(b, &t);
 	say_stores(b, conf, &t);
 	say_one(b, "workers", "gauge", "Worker processes of this host.",

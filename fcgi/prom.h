@@ -17,8 +17,19 @@ struct wl_route;
  * What the limiter said.
  */
 enum wl_prom_gate {
-	WL_PG_ADMITTED, WL_PG_CONCURRENCY, WL_PG_DEGRADED, WL_PG_QUOTA,
-	WL_PG_RATE_LIMIT, WL_PG_UNAVAILABLE, WL_PROM_GATE_MAX
+	WL_PG_ADMITTED, WL_PG_BUDGET, WL_PG_CONCURRENCY, WL_PG_DEGRADED,
+	WL_PG_PRICE, WL_PG_QUOTA, WL_PG_RATE_LIMIT, WL_PG_TOKENS,
+	WL_PG_UNAVAILABLE, WL_PROM_GATE_MAX
+};
+
+/*
+ * What else is to be known of limits: streams beyond their reservation, calls
+ * that a limit in shadow mode would have refused, calls of unknown price where
+ * there is a budget.
+ */
+enum wl_prom_limit {
+	WL_PL_OVERRUN_STOPPED, WL_PL_OVERRUN_WARNED, WL_PL_SHADOW,
+	WL_PL_UNKNOWN_PRICE, WL_PROM_LIMIT_MAX
 };
 
 /*
@@ -36,6 +47,7 @@ void wl_prom_close(void);
 void wl_prom_begin(void);
 void wl_prom_end(const struct wl_route *route, int status, int64_t us);
 void wl_prom_gate(enum wl_prom_gate g);
+void wl_prom_limit(enum wl_prom_limit what);
 
 /*
  * Append all figures to B.  Reads the file and the spool directory of CONF.

@@ -129,7 +129,8 @@ error_headers(struct wl_ctx *ctx, int status)
 	if (wait > 0)
 		wl_resp_set_int(&ctx->resp, "Retry-After", wait);
 	/* client libraries would try again within seconds */
-	if (e->code == WL_E_QUOTA || e->code == WL_E_BUDGET)
+	if (e->code == WL_E_QUOTA || e->code == WL_E_BUDGET ||
+	    (e->code == WL_E_TOKENS_PER_MINUTE && wait == 0))
 		wl_resp_set(&ctx->resp, "x-should-retry", "false");
 	if (status == 401)
 		wl_resp_set(&ctx->resp, "WWW-Authenticate",
@@ -338,6 +339,12 @@ verdict(const struct wl_ctx *ctx, int rc)
 		return WL_PG_QUOTA;
 	if (ctx->err.code == WL_E_CONCURRENCY)
 		return WL_PG_CONCURRENCY;
+	if (ctx->err.code == WL_E_TOKENS_PER_MINUTE)
+		return WL_PG_TOKENS;
+	if (ctx->err.code == WL_E_BUDGET)
+		return WL_PG_BUDGET;
+	if (ctx->err.code == WL_E_PRICE_UNKNOWN)
+		return WL_PG_PRICE;
 	return WL_PG_UNAVAILABLE;
 }
 
@@ -350,11 +357,15 @@ wl_serve_admit(struct wl_ctx *ctx)
 
 	/* leaves with the limiter's question */
 	wl_health_listen(&news, ctx->arena, ctx->conf, ctx->auth->project);
-	rc = wl_limit_admit(&ctx->req, ctx->conf, &ctx->auth, &ctx->ad,
-	    &ctx->err);
+	rc = wl_limit_admit(&ctx->req, ctx->conf, ctx->keyring, &ctx->ask,
+	    &ctx->auth, &ctx->ad, &ctx->err);
 	wl_health_listened(&news);
 	ctx->gate_us = wl_clock_us() - begin;
 	wl_prom_gate(verdict(ctx, rc));
+	if (wl_limit_shadowed(&ctx->ad) > 0)
+		wl_prom_limit(WL_PL_SHADOW);
+	if (ctx->ad.reserve.unknown)
+		wl_prom_limit(WL_PL_UNKNOWN_PRICE);
 	return rc;
 }
 
@@ -445,6 +456,7 @@ static struct wl_settle *
 settle(struct wl_ctx *ctx)
 {
 	struct wl_result *res = &ctx->res;
+	struct wl_truth truth;
 
 	if (!ctx->ad.admitted)
 		return NULL;
@@ -463,8 +475,12 @@ settle(struct wl_ctx *ctx)
 	/* without a limiter nothing was taken */
 	if (ctx->ad.degraded || ctx->ad.free)
 		return NULL;
+	wl_reserve_truth(&ctx->ad.reserve, ctx->auth, res, &truth);
+	truth.refund_month = refunds(ctx);
+	if (ctx->ad.reserved)
+		wl_reserve_learn(ctx->auth->project, &ctx->ask, res);
 	return wl_counter_settle_send(ctx->arena, ctx->conf, &ctx->ad.gate,
-	    refunds(ctx));
+	    &truth);
 }
 
 /*

@@ -45,6 +45,8 @@ static const struct wl_command commands[] = {
 	    wl_cmd_key_help, false, wl_cmd_key },
 	{ "plan", "show and set plans and their limits",
 	    wl_cmd_plan_help, false, wl_cmd_plan },
+	{ "limit", "show and set limits by user, model, tag and key",
+	    wl_cmd_limit_help, false, wl_cmd_limit },
 	{ "usage", "show and correct what projects have used",
 	    wl_cmd_usage_help, false, wl_cmd_usage },
 	{ "provider", "show and set the hosts that answer calls",

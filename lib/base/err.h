@@ -25,6 +25,8 @@ enum wl_code {
 	WL_E_MODEL_NOT_FOUND,		/* model_not_found */
 	WL_E_NOT_FOUND,			/* not_found */
 	WL_E_ORIGIN,			/* origin_not_allowed */
+	WL_E_OVERRUN,			/* reservation_exceeded */
+	WL_E_PRICE_UNKNOWN,		/* price_unknown */
 	WL_E_QUOTA,			/* quota_exceeded */
 	WL_E_RATE_LIMIT,		/* rate_limit_exceeded */
 	WL_E_REQUEST_TOO_LARGE,		/* request_too_large */

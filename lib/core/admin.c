@@ -5,6 +5,7 @@
 #include "lib/core/admin.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/arena.h"
@@ -18,6 +19,7 @@
 #include "lib/base/str.h"
 #include "lib/base/utf8.h"
 #include "lib/core/auth.h"
+#include "lib/core/limit_rule.h"
 #include "lib/core/provider.h"
 #include "lib/core/usage.h"
 #include "lib/http/guard.h"
@@ -283,6 +285,12 @@ wl_admin_plan_set(struct wl_admin *ad, const char *id,
 	change_int(&c, "requests_per_month", p->month);
 	change_str(&c, "window_kind", p->window);
 	change_int(&c, "concurrent_requests", p->concurrent);
+	change_int(&c, "tokens_per_minute", p->tokens);
+	change_int(&c, "budget_day_nano", p->day_nano);
+	change_int(&c, "budget_month_nano", p->month_nano);
+	change_str(&c, "on_unknown_price", p->unknown_price);
+	change_int(&c, "flat_price_nano", p->flat_nano);
+	change_str(&c, "on_overrun", p->overrun);
 	change_bool(&c, "cache_hits_free", p->cache_hits_free);
 	change_int(&c, "price_usd_cents", p->price_cents);
 	change_str(&c, "retention_class", p->retention);
@@ -538,6 +546,9 @@ read_key(const struct wl_rows *r, struct wl_admin_key *k)
 	k->rpm = wl_rows_int(r, 0, 6, -1);
 	k->month = wl_rows_int(r, 0, 7, -1);
 	k->concurrent = wl_rows_int(r, 0, 8, -1);
+	k->tokens = wl_rows_int(r, 0, 9, -1);
+	k->day_nano = wl_rows_int(r, 0, 10, -1);
+	k->month_nano = wl_rows_int(r, 0, 11, -1);
 }
 
 int
@@ -608,12 +619,6 @@ wl_admin_key_rotate(struct wl_admin *ad, const struct wl_admin_key *k,
 
 /* ---- usage ------------------------------------------------------------- */
 
-static int64_t
-tighter(int64_t a, int64_t b)
-{
-	return a < 0 ? b : b < 0 || a < b ? a : b;
-}
-
 int
 wl_admin_auth(struct wl_admin *ad, const char *project,
     const struct wl_admin_key *k, struct wl_auth *auth, struct wl_err *e)
@@ -632,13 +637,24 @@ wl_admin_auth(struct wl_admin *ad, const char *project,
 	auth->month = wl_rows_int(r, 0, 9, -1);
 	auth->concurrent = wl_rows_int(r, 0, 10, -1);
 	auth->sliding = wl_rows_bool(r, 0, 11);
-	auth->key_rpm = auth->key_month = -1;
+	auth->tokens = wl_rows_int(r, 0, 12, -1);
+	auth->day_nano = wl_rows_int(r, 0, 13, -1);
+	auth->month_nano = wl_rows_int(r, 0, 14, -1);
+	auth->key_rpm = auth->key_month = auth->key_concurrent = -1;
+	auth->key_tokens = auth->key_day_nano = auth->key_month_nano = -1;
+	if (wl_limit_rules_read(ad->a, wl_rows_get(r, 0, 15), &auth->rules,
+	    &auth->nrules) == -1 || (auth->rules != NULL &&
+	    wl_arena_defer(ad->a, free, auth->rules) == -1))
+		return wl_err_set(e, WL_E_UNAVAILABLE, NULL);
 	if (k == NULL)
 		return 0;
 	wl_strlcpy(auth->key_id, k->id, sizeof(auth->key_id));
 	auth->key_rpm = k->rpm;
 	auth->key_month = k->month;
-	auth->concurrent = tighter(auth->concurrent, k->concurrent);
+	auth->key_concurrent = k->concurrent;
+	auth->key_tokens = k->tokens;
+	auth->key_day_nano = k->day_nano;
+	auth->key_month_nano = k->month_nano;
 	return 0;
 }
 
@@ -648,6 +664,14 @@ wl_admin_usage_set(struct wl_admin *ad, const char *project, int64_t minute,
 {
 	return wl_usage_set(ad->a, ad->conf, ad->actor, project, minute, month,
 	    e);
+}
+
+int
+wl_admin_usage_set_spent(struct wl_admin *ad, const char *project,
+    int64_t day, int64_t month, struct wl_err *e)
+{
+	return wl_usage_set_spent(ad->a, ad->conf, ad->actor, project, day,
+	    month, e);
 }
 
 int

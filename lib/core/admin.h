@@ -70,9 +70,18 @@ int wl_admin_project_set(struct wl_admin *ad, const char *id,
 
 struct wl_admin_plan {
 	const char		*name, *window, *retention;
+	const char		*unknown_price, *overrun;
 	int64_t			 rpm, month, concurrent, price_cents;
+	int64_t			 tokens;			/* per minute */
+	int64_t			 day_nano, month_nano;		/* budgets */
+	int64_t			 flat_nano;	/* per million tokens */
 	enum wl_admin_bool	 cache_hits_free;
 };
+/* For those who change a few things only: nothing changes. */
+#define WL_ADMIN_PLAN_SAME { .rpm = WL_ADMIN_KEEP, .month = WL_ADMIN_KEEP, \
+	.concurrent = WL_ADMIN_KEEP, .price_cents = WL_ADMIN_KEEP, \
+	.tokens = WL_ADMIN_KEEP, .day_nano = WL_ADMIN_KEEP, \
+	.month_nano = WL_ADMIN_KEEP, .flat_nano = WL_ADMIN_KEEP }
 /* Made when there is none, which needs rpm and month. */
 int wl_admin_plan_set(struct wl_admin *ad, const char *id,
     const struct wl_admin_plan *p, struct wl_err *e)
@@ -123,7 +132,8 @@ int wl_admin_key_create(struct wl_admin *ad, struct wl_db_new_key *k,
 struct wl_admin_key {
 	const char	*project, *id, *prefix, *kind, *name;
 	const char	*state;		/* active, expired, revoked */
-	int64_t		 rpm, month, concurrent;	/* -1: none */
+	/* -1: none */
+	int64_t		 rpm, month, concurrent, tokens, day_nano, month_nano;
 };
 int wl_admin_key_find(struct wl_admin *ad, const char *project,
     const char *which, struct wl_admin_key *k, struct wl_err *e)
@@ -151,6 +161,10 @@ int wl_admin_auth(struct wl_admin *ad, const char *project,
  */
 int wl_admin_usage_set(struct wl_admin *ad, const char *project,
     int64_t minute, int64_t month, struct wl_err *e)
+    __attribute__((warn_unused_result));
+/* The same of what it has spent of the day and the month, nano-dollars. */
+int wl_admin_usage_set_spent(struct wl_admin *ad, const char *project,
+    int64_t day, int64_t month, struct wl_err *e)
     __attribute__((warn_unused_result));
 /* Add N calls to both. */
 int wl_admin_usage_add(struct wl_admin *ad, const char *project, int64_t n,

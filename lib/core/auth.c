@@ -17,6 +17,7 @@
 #include "lib/base/str.h"
 #include "lib/base/wait.h"
 #include "lib/core/address.h"
+#include "lib/core/limit_rule.h"
 #include "lib/store/db.h"
 #include "lib/store/redis.h"
 
@@ -236,6 +237,7 @@ wl_auth_unref(struct wl_auth *auth)
 	if (auth == NULL || --auth->refs > 0)
 		return;
 	free(auth->settings);
+	free(auth->rules);
 	free(auth);
 }
 
@@ -259,8 +261,33 @@ wl_auth_verified(struct wl_auth *auth)
  * Asking PostgreSQL.
  */
 
+/*
+ * The limits beside calls per minute and month.
+ */
+static void
+take_limits(struct wl_auth *auth, const struct wl_db_key *k)
+{
+	auth->concurrent = k->concurrent;
+	auth->key_concurrent = k->key_concurrent;
+	auth->tokens = k->tokens;
+	auth->key_tokens = k->key_tokens;
+	auth->day_nano = k->day_nano;
+	auth->month_nano = k->month_nano;
+	auth->key_day_nano = k->key_day_nano;
+	auth->key_month_nano = k->key_month_nano;
+	auth->flat_nano = k->flat_nano;
+	if (k->unknown_price != NULL)
+		auth->unknown_price = strcmp(k->unknown_price, "deny") == 0 ?
+		    WL_UNKNOWN_DENY : strcmp(k->unknown_price, "flat") == 0 ?
+		    WL_UNKNOWN_FLAT : WL_UNKNOWN_ALLOW;
+	if (k->overrun != NULL)
+		auth->overrun = strcmp(k->overrun, "stop") == 0 ?
+		    WL_OVERRUN_STOP : strcmp(k->overrun, "warn") == 0 ?
+		    WL_OVERRUN_WARN : WL_OVERRUN_ALLOW;
+}
+
 static struct wl_auth *
-make_auth(const struct wl_db_key *k)
+make_auth(struct wl_arena *a, const struct wl_db_key *k)
 {
 	struct wl_auth *auth = calloc(1, sizeof(*auth));
 	const char *settings = k->settings != NULL ? k->settings : "{}";
@@ -291,9 +318,15 @@ make_auth(const struct wl_db_key *k)
 	auth->month = k->month;
 	auth->key_rpm = k->key_rpm;
 	auth->key_month = k->key_month;
-	auth->concurrent = k->concurrent;
 	auth->sliding = k->sliding;
 	auth->cache_hits_free = k->cache_hits_free;
+	take_limits(auth, k);
+	if (wl_limit_rules_read(a, k->rules, &auth->rules, &auth->nrules) ==
+	    -1) {
+		free(auth->settings);
+		free(auth);
+		return NULL;
+	}
 	return auth;
 }
 
@@ -324,7 +357,7 @@ ask(struct wl_arena *a, const uint8_t hash[32], struct wl_err *e)
 		cache_put(&bad, hash, NULL, why, asked, since);
 		return 0;
 	}
-	if ((auth = make_auth(&k)) == NULL)
+	if ((auth = make_auth(a, &k)) == NULL)
 		return wl_err_set(e, WL_E_UNAVAILABLE, NULL);
 	auth->epoch = epoch;
 	auth->verified = since;

@@ -19,6 +19,18 @@ enum {
 };
 
 /*
+ * What budgets do with a call of unknown price.
+ */
+enum wl_unknown_price { WL_UNKNOWN_ALLOW, WL_UNKNOWN_DENY, WL_UNKNOWN_FLAT };
+
+/*
+ * What becomes of a stream that uses more than was reserved for it.
+ */
+enum wl_overrun { WL_OVERRUN_ALLOW, WL_OVERRUN_WARN, WL_OVERRUN_STOP };
+
+struct wl_limit_rule;
+
+/*
  * Shared by the requests that use it; counted references.  Nothing in it
  * changes but REFS and VERIFIED.  Limits: -1 where there is none.
  */
@@ -38,11 +50,28 @@ struct wl_auth {
 	unsigned	 scopes;
 	int64_t		 expires_ms;		/* 0: never */
 	int64_t		 rpm, month;		/* of the plan */
-	int64_t		 key_rpm, key_month, concurrent;
+	int64_t		 key_rpm, key_month, concurrent, key_concurrent;
+	int64_t		 tokens, key_tokens;	/* per minute */
+	int64_t		 day_nano, month_nano;	/* budgets, nano-dollars */
+	int64_t		 key_day_nano, key_month_nano;
+	enum wl_unknown_price unknown_price;
+	int64_t		 flat_nano;		/* per million tokens */
+	enum wl_overrun	 overrun;
+	struct wl_limit_rule *rules;		/* or NULL */
+	int		 nrules;
 	bool		 sliding, cache_hits_free;
 	uint64_t	 epoch;			/* of Redis, when it was read */
 	int64_t		 verified;		/* monotonic ms: known to hold */
 };
+
+/*
+ * For one that is filled in by hand: no limits.
+ */
+#define WL_AUTH_NO_LIMITS \
+	.rpm = -1, .month = -1, .key_rpm = -1, .key_month = -1, \
+	.concurrent = -1, .key_concurrent = -1, .tokens = -1, \
+	.key_tokens = -1, .day_nano = -1, .month_nano = -1, \
+	.key_day_nano = -1, .key_month_nano = -1
 
 /*
  * Where the caller learns of a revocation.

@@ -489,6 +489,14 @@ wl_ask_read(struct wl_ask *ask, enum wl_api api, const struct wl_req *r)
 	refuse_twins(ask);
 }
 
+struct wl_str
+wl_ask_user(const struct wl_ask *ask, const struct wl_req *r)
+{
+	const char *user = wl_req_header(r, "x-watchllm-user-id");
+
+	return user != NULL && user[0] != '\0' ? wl_str_of(user) : ask->user;
+}
+
 bool
 wl_ask_refused(const struct wl_ask *ask)
 {

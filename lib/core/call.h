@@ -201,6 +201,7 @@ struct wl_result {
 	struct wl_str	 refusal;		/* JSON instead of ERR's,
 						   or empty */
 	bool		 truncated;		/* TEXT or TOOLS is cut */
+	bool		 overrun;		/* more than was reserved */
 	int64_t		 tool;			/* being gathered, or -1 */
 	int64_t		 sequence;		/* of the last event of a
 						   stream that had one, or -1 */
@@ -234,6 +235,12 @@ void wl_ask_read(struct wl_ask *ask, enum wl_api api, const struct wl_req *r);
  * Tokens of ASK's prompt where nobody has counted them.
  */
 int64_t wl_ask_estimate(const struct wl_ask *ask);
+
+/*
+ * The end user on whose behalf R's call ASK is made: header
+ * X-WatchLLM-User-Id, else the body's "user"; or empty.
+ */
+struct wl_str wl_ask_user(const struct wl_ask *ask, const struct wl_req *r);
 
 /*
  * Whether the scan refused the body: not JSON, too deep, too many tokens,

@@ -200,6 +200,36 @@ put_tags(struct record *rec, const char *v)
 }
 
 /*
+ * What limits hold for the call, and the rules that count it: those in flight
+ * leave no trace in the ledger.
+ */
+static void
+put_limits(struct record *rec, const struct wl_admission *ad)
+{
+	const struct wl_limit_row *row;
+	int i, n = 0;
+
+	/* none holds for what the client did not ask, or was told before */
+	if (rec->shadow || ad->free)
+		return;
+	if (ad->reserved) {
+		wl_jw_int(&rec->w, "reserved_tokens", ad->reserve.tokens);
+		if (ad->reserve.nano >= 0)
+			wl_jw_int(&rec->w, "reserved_nano", ad->reserve.nano);
+	}
+	for (i = 0; i < ad->gate.nrows; i++) {
+		row = &ad->gate.rows[i];
+		if (row->name != WL_LN_RULE || row->kind == WL_L_LEASE)
+			continue;
+		if (n++ == 0)
+			wl_jw_arr(&rec->w, "limit_scopes");
+		wl_jw_str(&rec->w, NULL, row->scope);
+	}
+	if (n > 0)
+		wl_jw_end(&rec->w, ']');
+}
+
+/*
  * Who calls, when, and what: the same in both records.
  */
 static void
@@ -207,7 +237,7 @@ put_call(struct record *rec, const struct wl_req *r,
     const struct wl_auth *auth, const struct wl_admission *ad,
     const struct wl_ask *ask, int64_t received_ms)
 {
-	const char *user = wl_req_header(r, "x-watchllm-user-id");
+	struct wl_str user = wl_ask_user(ask, r);
 
 	wl_jw_str(&rec->w, "event_id", ad->event_id);
 	wl_jw_str(&rec->w, "project_id", auth->project);
@@ -232,25 +262,29 @@ put_call(struct record *rec, const struct wl_req *r,
 	wl_jw_bool(&rec->w, "stream", ask->stream);
 	put_word(rec, "run_id", wl_req_header(r, "x-watchllm-run-id"));
 	put_word(rec, "session_id", wl_req_header(r, "x-watchllm-session-id"));
-	if (user != NULL && user[0] != '\0')
-		put_word(rec, "user_id", user);
-	else if (ask->user.len > 0)
-		put_text(rec, "user_id", ask->user.p, ask->user.len, WORD_MAX);
+	if (user.len > 0)
+		put_text(rec, "user_id", user.p, user.len, WORD_MAX);
 	put_tags(rec, wl_req_header(r, "x-watchllm-tags"));
 	put_trace(rec, wl_req_header(r, "traceparent"));
 	wl_jw_bool(&rec->w, "degraded", ad->degraded);
+	put_limits(rec, ad);
 }
 
 static void
-put_flags(struct record *rec, const struct wl_admission *ad)
+put_flags(struct record *rec, const struct wl_admission *ad,
+    const struct wl_result *res)
 {
 	wl_jw_arr(&rec->w, "flags");
 	if (ad->degraded)
 		wl_jw_str(&rec->w, NULL, "degraded");
+	if (res != NULL && res->overrun)
+		wl_jw_str(&rec->w, NULL, "overrun");
 	if (rec->hits > 0)
 		wl_jw_str(&rec->w, NULL, "redacted");
 	if (rec->shadow)
 		wl_jw_str(&rec->w, NULL, "shadow");
+	if (!rec->shadow && wl_limit_shadowed(ad) > 0)
+		wl_jw_str(&rec->w, NULL, "shadow_limit");
 	if (rec->truncated)
 		wl_jw_str(&rec->w, NULL, "truncated");
 	wl_jw_end(&rec->w, ']');
@@ -472,7 +506,9 @@ wl_event_begin_json(struct wl_buf *b, const struct wl_req *r,
 	/* what stands should the call be lost */
 	wl_jw_int(&rec.w, "tokens_uncached", ask->input_estimate);
 	wl_jw_str(&rec.w, "usage_source", wl_usage_source_name(WL_U_ESTIMATED));
-	put_flags(&rec, ad);
+	if (ad->reserve.flat)
+		wl_jw_int(&rec.w, "budget_nano", ad->reserve.nano);
+	put_flags(&rec, ad, NULL);
 	record_close(&rec);
 }
 
@@ -590,6 +626,9 @@ put_tries(struct record *rec, const struct wl_result *res)
 	wl_jw_end(&rec->w, ']');
 }
 
+/*
+ * What was billed beside tokens.
+ */
 static void
 put_units(struct record *rec, const struct wl_units *u)
 {
@@ -601,9 +640,46 @@ put_units(struct record *rec, const struct wl_units *u)
 	put_count(rec, "audio_tokens", u->audio_input);
 }
 
+/*
+ * What budgets see, where that is not the cost.
+ */
 static void
-put_attributes(struct record *rec, const struct wl_ask *ask,
-    const struct wl_result *res)
+put_budget(struct record *rec, const struct wl_auth *auth,
+    const struct wl_admission *ad, const struct wl_result *res)
+{
+	struct wl_truth truth;
+
+	if (!ad->reserved || res->price_known)
+		return;
+	wl_reserve_truth(&ad->reserve, auth, res, &truth);
+	if (truth.nano > 0)
+		wl_jw_int(&rec->w, "budget_nano", truth.nano);
+}
+
+/*
+ * Rules in shadow mode that would have refused the call.
+ */
+static void
+put_shadows(struct record *rec, const struct wl_admission *ad)
+{
+	const struct wl_limit_row *row;
+	int i;
+
+	if (wl_limit_shadowed(ad) == 0)
+		return;
+	wl_jw_arr(&rec->w, "shadow_limits");
+	for (i = 0; i < ad->gate.nrows; i++) {
+		row = &ad->gate.rows[i];
+		if (row->shadow && !row->exempt &&
+		    wl_limit_row_exceeded(row, true))
+			wl_jw_str(&rec->w, NULL, row->scope);
+	}
+	wl_jw_end(&rec->w, ']');
+}
+
+static void
+put_attributes(struct record *rec, const struct wl_admission *ad,
+    const struct wl_ask *ask, const struct wl_result *res)
 {
 	wl_jw_obj(&rec->w, "attributes");
 	wl_jw_str(&rec->w, "outcome", wl_outcome_name(res->outcome));
@@ -621,6 +697,7 @@ put_attributes(struct record *rec, const struct wl_ask *ask,
 		    res->tried[res->ntried - 1].hint);
 	put_tries(rec, res);
 	put_units(rec, &res->units);
+	put_shadows(rec, ad);
 	wl_jw_end(&rec->w, '}');
 }
 
@@ -656,8 +733,9 @@ end_json(struct wl_buf *b, const struct wl_conf *conf, const struct wl_req *r,
 		put_payload(&rec, conf, ask, res);
 	else
 		rec.truncated |= conf->store_payloads;
-	put_attributes(&rec, ask, res);
-	put_flags(&rec, ad);
+	put_budget(&rec, auth, ad, res);
+	put_attributes(&rec, ad, ask, res);
+	put_flags(&rec, ad, res);
 	record_close(&rec);
 }
 
@@ -804,7 +882,7 @@ wl_event_shadow_end(struct wl_event_shadow *s, struct wl_journal *j,
 	if (conf->store_payloads)
 		put_payload(rec, conf, ask, res);
 	put_shadow(rec, s, ask, res);
-	put_flags(rec, &s->ad);
+	put_flags(rec, &s->ad, NULL);
 	wl_jw_end(&rec->w, '}');
 	if (s->b.failed)
 		wl_err_set(&e, WL_E_UNAVAILABLE, "too large");

@@ -6,9 +6,12 @@
 #define WL_CORE_LIMIT_H
 
 #include "lib/base/err.h"
+#include "lib/core/reserve.h"
 #include "lib/store/counter.h"
 
+struct wl_ask;
 struct wl_auth;
+struct wl_keyring;
 struct wl_redact_rules;
 struct wl_req;
 struct wl_resp;
@@ -22,6 +25,8 @@ struct wl_admission {
 	bool			 known;		/* GATE's rows hold what is used */
 	bool			 free;		/* admitted without a debit */
 	struct wl_gate		 gate;
+	struct wl_reserve	 reserve;	/* when REserved */
+	bool			 reserved;	/* limits of tokens or money */
 	char			 event_id[37];
 	char			 month[8];	/* "YYYY-MM" at admission */
 	int64_t			 minute;	/* window number */
@@ -31,16 +36,25 @@ struct wl_admission {
 };
 
 /*
- * Decide whether R's call of *AUTH may go on.  After STALE the key is
- * authenticated again and *AUTH replaced.  The event's id is the request's.
- * Returns 0 (also when degraded under on_redis_failure=open) or -1 with *E:
- * WL_E_RATE_LIMIT, WL_E_QUOTA, WL_E_CONCURRENCY with DETAILS and RETRY_AFTER,
- * WL_E_UNAVAILABLE, or an authentication error, and then *AUTH is NULL.  *AD
- * serves wl_limit_headers() in any other case.
+ * Decide whether ASK, which is R's call of *AUTH, may go on.  After STALE the
+ * key is authenticated again and *AUTH replaced.  The event's id is the
+ * request's.  KEYS as for wl_model_targets().  Returns 0 (also when degraded
+ * under on_redis_failure=open) or -1 with *E: WL_E_RATE_LIMIT, WL_E_QUOTA,
+ * WL_E_CONCURRENCY, WL_E_TOKENS_PER_MINUTE, WL_E_BUDGET with DETAILS and
+ * RETRY_AFTER (0: it will never be admitted), WL_E_PRICE_UNKNOWN,
+ * WL_E_INVALID_REQUEST (too many tags for the rules), WL_E_UNAVAILABLE, or an
+ * authentication error, and then *AUTH is NULL.  *AD serves wl_limit_headers()
+ * in any other case.
  */
 int wl_limit_admit(const struct wl_req *r, const struct wl_conf *conf,
+    const struct wl_keyring *keys, const struct wl_ask *ask,
     struct wl_auth **auth, struct wl_admission *ad, struct wl_err *e)
     __attribute__((warn_unused_result));
+
+/*
+ * How many rows of AD in shadow mode would have refused it.
+ */
+int wl_limit_shadowed(const struct wl_admission *ad);
 
 /*
  * The same figures without a debit, for what is not admitted: *AD serves
@@ -57,6 +71,15 @@ int wl_limit_read(struct wl_arena *a, const struct wl_conf *conf,
  */
 void wl_limit_free(const struct wl_req *r, const struct wl_conf *conf,
     const struct wl_auth *auth, struct wl_admission *ad);
+
+/*
+ * The same for the call ASK, with the limits that would hold for it and what
+ * would be reserved.
+ */
+int wl_limit_preview(const struct wl_req *r, const struct wl_conf *conf,
+    const struct wl_keyring *keys, const struct wl_ask *ask,
+    const struct wl_auth *auth, struct wl_admission *ad, struct wl_err *e)
+    __attribute__((warn_unused_result));
 
 /*
  * The debit of the months will be given back: wl_limit_headers() tells what

@@ -1,6 +1,7 @@
 libwatchllm_a_SOURCES += \
 	lib/core/address.c lib/core/address.h \
 	lib/core/admin.c lib/core/admin.h \
+	lib/core/admin_limit.c lib/core/admin_limit.h \
 	lib/core/audit.c lib/core/audit.h \
 	lib/core/auth.c lib/core/auth.h \
 	lib/core/cache.c lib/core/cache.h lib/core/cache_priv.h \
@@ -35,7 +36,9 @@ libwatchllm_a_SOURCES += \
 	lib/core/health.c lib/core/health.h \
 	lib/core/key.c lib/core/key.h \
 	lib/core/latency.c lib/core/latency.h \
-	lib/core/limit.c lib/core/limit.h \
+	lib/core/limit.c lib/core/limit.h lib/core/limit_priv.h \
+	lib/core/limit_rule.c lib/core/limit_rule.h \
+	lib/core/limit_tell.c \
 	lib/core/memo.c lib/core/memo.h \
 	lib/core/model.c lib/core/model.h lib/core/model_priv.h \
 	lib/core/model_route.c \
@@ -71,6 +74,7 @@ libwatchllm_a_SOURCES += \
 	lib/core/redact_key.c \
 	lib/core/redact_number.c \
 	lib/core/redact_rules.c lib/core/redact_rules.h \
+	lib/core/reserve.c lib/core/reserve.h \
 	lib/core/retry.c lib/core/retry.h \
 	lib/core/rollup.c lib/core/rollup.h \
 	lib/core/route.c lib/core/route.h \

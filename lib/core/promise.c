@@ -61,6 +61,7 @@ wl_promise_read(struct wl_arena *a, struct wl_str body,
 	struct json_object *o = wl_json_parse(a, body.p, body.len, NULL);
 	struct json_object *key = wl_json_obj(o, "keyLimits");
 	struct wl_str plan;
+	int64_t n;
 
 	if (!wl_json_str(o, "plan", &plan) ||
 	    !read_limit(o, "rateLimit", &u->minute) ||
@@ -71,6 +72,9 @@ wl_promise_read(struct wl_arena *a, struct wl_str body,
 	u->concurrent = -1;
 	(void)wl_json_int(wl_json_obj(o, "concurrency"), "limit",
 	    &u->concurrent);
+	if (wl_json_int(wl_json_obj(key, "concurrency"), "limit", &n) &&
+	    (u->concurrent < 0 || n < u->concurrent))
+		u->concurrent = n;
 	u->plan = wl_arena_dup(a, plan.p, plan.len);
 	return u->plan == NULL ? -1 : 0;
 }

@@ -4,9 +4,13 @@
 #include "config.h"
 #include "lib/core/usage.h"
 
+#include <string.h>
+
 #include "lib/base/clock.h"
 #include "lib/base/json.h"
+#include "lib/base/money.h"
 #include "lib/core/auth.h"
+#include "lib/core/limit_rule.h"
 
 int
 wl_usage_stats(struct wl_arena *a, const struct wl_conf *conf,
@@ -71,6 +75,51 @@ wl_usage_set(struct wl_arena *a, const struct wl_conf *conf,
 	    month, e);
 }
 
+int
+wl_usage_set_spent(struct wl_arena *a, const struct wl_conf *conf,
+    const char *actor, const char *project, int64_t day, int64_t month,
+    struct wl_err *e)
+{
+	return wl_counter_set_spent(a, conf, actor, project, wl_clock_ms(),
+	    day, month, e);
+}
+
+static void
+amount_json(struct wl_jw *w, const char *key, const struct wl_limit_row *row,
+    int64_t n)
+{
+	char usd[32];
+
+	if (!wl_limit_row_is_money(row)) {
+		wl_jw_int(w, key, n);
+		return;
+	}
+	wl_money_usd(n, usd);
+	wl_jw_raw(w, key, usd, strlen(usd));
+}
+
+/*
+ * The members of ROW: calls and tokens as they are, money in US dollars.
+ */
+static void
+row_json(struct wl_jw *w, const struct wl_admission *ad,
+    const struct wl_limit_row *row)
+{
+	amount_json(w, "limit", row, row->limit);
+	amount_json(w, "used", row, row->used);
+	amount_json(w, "remaining", row, wl_limit_left(row));
+	wl_jw_int(w, "percentUsed", wl_usage_percent(row));
+	if (wl_limit_row_is_money(row))
+		wl_jw_str(w, "currency", "USD");
+	if (row->kind != WL_L_LEASE)
+		wl_jw_int(w, "resetAt", (row->reset_ms + 999) / 1000);
+	if (wl_limit_row_unit(row) == WL_LU_MINUTE)
+		wl_jw_str(w, "window", row->kind == WL_L_SLIDING ? "sliding" :
+		    "fixed");
+	if (wl_limit_row_unit(row) == WL_LU_MONTH)
+		wl_jw_str(w, "month", ad->month);
+}
+
 static void
 limit_json(struct wl_jw *w, const char *key, const struct wl_admission *ad,
     enum wl_limit_name name)
@@ -80,18 +129,52 @@ limit_json(struct wl_jw *w, const char *key, const struct wl_admission *ad,
 	if (row == NULL)
 		return;
 	wl_jw_obj(w, key);
-	wl_jw_int(w, "limit", row->limit);
-	wl_jw_int(w, "used", row->used);
-	wl_jw_int(w, "remaining", wl_limit_left(row));
-	wl_jw_int(w, "percentUsed", wl_usage_percent(row));
-	if (row->kind != WL_L_LEASE)
-		wl_jw_int(w, "resetAt", (row->reset_ms + 999) / 1000);
-	if (name == WL_LN_MINUTE || name == WL_LN_KEY_MINUTE)
-		wl_jw_str(w, "window", row->kind == WL_L_SLIDING ? "sliding" :
-		    "fixed");
-	if (name == WL_LN_MONTH || name == WL_LN_KEY_MONTH)
-		wl_jw_str(w, "month", ad->month);
+	row_json(w, ad, row);
 	wl_jw_end(w, '}');
+}
+
+/*
+ * Rules that count one thing; those that count each value apart have as many
+ * figures as there are values.
+ */
+static void
+rules_json(struct wl_jw *w, const struct wl_auth *auth,
+    const struct wl_admission *ad)
+{
+	const struct wl_limit_rule *rule;
+	const struct wl_limit_row *row;
+	int i;
+
+	if (auth->nrules == 0)
+		return;
+	wl_jw_arr(w, "rules");
+	for (i = 0; i < ad->gate.nrows; i++) {
+		row = &ad->gate.rows[i];
+		if (row->name != WL_LN_RULE || (rule = wl_limit_rule_of(
+		    auth->rules, auth->nrules, row)) == NULL)
+			continue;
+		wl_jw_obj(w, NULL);
+		wl_jw_str(w, "id", rule->id);
+		wl_jw_str(w, "per", wl_rule_subject_word(rule->subject));
+		wl_jw_str(w, "pattern", rule->pattern);
+		wl_jw_str(w, "unit", wl_limit_unit_word(rule->unit));
+		if (rule->shadow)
+			wl_jw_bool(w, "shadow", true);
+		row_json(w, ad, row);
+		wl_jw_end(w, '}');
+	}
+	wl_jw_end(w, ']');
+}
+
+static bool
+has_key_rows(const struct wl_admission *ad)
+{
+	int i;
+
+	for (i = 0; i < ad->gate.nrows; i++)
+		if (wl_limit_row_of_key(&ad->gate.rows[i]))
+			return true;
+	return false;
 }
 
 void
@@ -102,11 +185,18 @@ wl_usage_json(struct wl_jw *w, const struct wl_auth *auth,
 	limit_json(w, "rateLimit", ad, WL_LN_MINUTE);
 	limit_json(w, "quota", ad, WL_LN_MONTH);
 	limit_json(w, "concurrency", ad, WL_LN_LEASE);
-	if (row_of(ad, WL_LN_KEY_MINUTE) == NULL &&
-	    row_of(ad, WL_LN_KEY_MONTH) == NULL)
-		return;
-	wl_jw_obj(w, "keyLimits");
-	limit_json(w, "rateLimit", ad, WL_LN_KEY_MINUTE);
-	limit_json(w, "quota", ad, WL_LN_KEY_MONTH);
-	wl_jw_end(w, '}');
+	limit_json(w, "tokens", ad, WL_LN_TOKENS);
+	limit_json(w, "budgetDay", ad, WL_LN_DAY_NANO);
+	limit_json(w, "budgetMonth", ad, WL_LN_MONTH_NANO);
+	if (has_key_rows(ad)) {
+		wl_jw_obj(w, "keyLimits");
+		limit_json(w, "rateLimit", ad, WL_LN_KEY_MINUTE);
+		limit_json(w, "quota", ad, WL_LN_KEY_MONTH);
+		limit_json(w, "concurrency", ad, WL_LN_KEY_LEASE);
+		limit_json(w, "tokens", ad, WL_LN_KEY_TOKENS);
+		limit_json(w, "budgetDay", ad, WL_LN_KEY_DAY_NANO);
+		limit_json(w, "budgetMonth", ad, WL_LN_KEY_MONTH_NANO);
+		wl_jw_end(w, '}');
+	}
+	rules_json(w, auth, ad);
 }

@@ -47,9 +47,16 @@ int wl_usage_set(struct wl_arena *a, const struct wl_conf *conf,
     struct wl_err *e) __attribute__((warn_unused_result));
 
 /*
+ * The same of what PROJECT has spent of the day and the month, nano-dollars.
+ */
+int wl_usage_set_spent(struct wl_arena *a, const struct wl_conf *conf,
+    const char *actor, const char *project, int64_t day, int64_t month,
+    struct wl_err *e) __attribute__((warn_unused_result));
+
+/*
  * The members of the answer, into an object that is open in W: plan,
- * rateLimit, quota, and, where they exist, concurrency and the key's own
- * limits.
+ * rateLimit, quota, and, where they exist, concurrency, tokens, budgetDay,
+ * budgetMonth, the key's own limits, and rules.
  */
 void wl_usage_json(struct wl_jw *w, const struct wl_auth *auth,
     const struct wl_admission *ad);

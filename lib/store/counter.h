@@ -26,31 +26,64 @@ enum wl_limit_kind {
 };
 
 /*
- * What a row counts: calls of the project or of one of its API keys, in a
- * minute or a month, or calls in flight.  MINUTE and KEY_MINUTE are FIXED or
- * SLIDING, months are FIXED, LEASE is LEASE.
+ * What a row counts: calls in a minute or a month, calls in flight, tokens in
+ * a minute, nano-dollars in a UTC day or month.
+ */
+enum wl_limit_unit {
+	WL_LU_MINUTE, WL_LU_MONTH, WL_LU_LEASE, WL_LU_TOKENS, WL_LU_DAY_NANO,
+	WL_LU_MONTH_NANO, WL_LIMIT_UNIT_MAX
+};
+
+/*
+ * Whose: the project's, those of one of its API keys, or those of a rule.
+ * MINUTE and KEY_MINUTE are FIXED or SLIDING, leases are LEASE, the rest is
+ * FIXED.
  */
 enum wl_limit_name {
 	WL_LN_MINUTE, WL_LN_MONTH, WL_LN_KEY_MINUTE, WL_LN_KEY_MONTH,
-	WL_LN_LEASE, WL_LIMIT_NAME_MAX
+	WL_LN_LEASE, WL_LN_KEY_LEASE, WL_LN_TOKENS, WL_LN_KEY_TOKENS,
+	WL_LN_DAY_NANO, WL_LN_KEY_DAY_NANO, WL_LN_MONTH_NANO,
+	WL_LN_KEY_MONTH_NANO, WL_LN_RULE, WL_LIMIT_NAME_MAX
 };
 
 /*
  * A limit of 0 refuses always, one below zero is none: nothing is counted.
  * RESET_MS is when the window ends; of a sliding one, when one more call
- * would be admitted.
+ * would be admitted.  A SHADOW is counted like the others and refuses
+ * nothing.  Tokens and money are a reservation, see wl_counter_settle_send().
  */
 struct wl_limit_row {
 	enum wl_limit_name	 name;
 	enum wl_limit_kind	 kind;
 	int64_t			 limit;		/* most allowed */
 	int64_t			 cost;		/* debit, usually 1 */
+	bool			 shadow;
+	bool			 exempt;	/* refuses nothing, as a shadow */
+	/* of RULE: what it counts, and "LETTER:ID" or "LETTER:ID:HASH", see
+	   wl_limit_scope_letter(); no two rows have the same scope */
+	enum wl_limit_unit	 rule_unit;
+	const char		*scope;
 	/* results */
 	int64_t			 used;		/* after the decision */
 	int64_t			 reset_ms;	/* epoch ms */
 };
 
-#define WL_LIMIT_ROWS	8
+#define WL_LIMIT_RULES	16	/* of a call */
+#define WL_LIMIT_ROWS	(WL_LN_RULE + WL_LIMIT_RULES)
+
+enum wl_limit_unit wl_limit_row_unit(const struct wl_limit_row *row);
+/* Whether it is a row of the API key. */
+bool wl_limit_row_of_key(const struct wl_limit_row *row);
+/* Whether it holds nano-dollars. */
+bool wl_limit_row_is_money(const struct wl_limit_row *row);
+/* What would refuse, were it no shadow, by the decision that was made. */
+bool wl_limit_row_exceeded(const struct wl_limit_row *row, bool debited);
+/* The letter that scopes of rules of UNIT begin with. */
+char wl_limit_scope_letter(enum wl_limit_unit unit);
+/* The unit of a rule's SCOPE, or WL_LIMIT_UNIT_MAX. */
+enum wl_limit_unit wl_limit_scope_unit(const char *scope);
+/* As the database calls it: "minute", "tokens", "day_nano". */
+const char *wl_limit_unit_word(enum wl_limit_unit unit);
 
 enum wl_gate_result {
 	WL_G_ADMITTED,
@@ -89,15 +122,22 @@ int wl_counter_admit(struct wl_arena *a, const struct wl_conf *conf,
 
 /*
  * What an admitted call gives back: its debit of the months, when
- * REFUND_MONTH, and its lease.  Touches a counter only when it still exists
- * and is of the same generation; never below zero, never an expiry.  Queued
+ * REFUND_MONTH, its leases, and of tokens and money what was reserved beyond
+ * what is TRUE.  Touches a counter only when it still exists and is of the
+ * same generation; never below zero, never an expiry.  Where more was used than
+ * reserved it is added, tokens to the minute that it is now.  Queued
  * by _send, awaited by _wait, which must follow; A and *G must stay until
  * then.  Failures are only logged.  NULL (nothing to do, or no way to do it)
  * may be awaited too.
  */
+struct wl_truth {
+	bool	refund_month;
+	int64_t	tokens, nano;
+};
 struct wl_settle;
 struct wl_settle *wl_counter_settle_send(struct wl_arena *a,
-    const struct wl_conf *conf, const struct wl_gate *g, bool refund_month);
+    const struct wl_conf *conf, const struct wl_gate *g,
+    const struct wl_truth *truth);
 void wl_counter_settle_wait(struct wl_settle *s);
 
 /*
@@ -116,12 +156,22 @@ int wl_counter_read(struct wl_arena *a, const struct wl_conf *conf,
  * again.
  */
 #define WL_COUNTER_MINUTE_MAX	100000	/* that can be set of a minute */
+/* Most of a budget, nano-dollars: Redis counts in doubles. */
+#define WL_COUNTER_NANO_MAX	INT64_C(9000000000000000)
 int wl_counter_set(struct wl_arena *a, const struct wl_conf *conf,
     const char *actor, const char *project, int64_t now_ms, int64_t minute,
     int64_t month, struct wl_err *e) __attribute__((warn_unused_result));
 int wl_counter_add(struct wl_arena *a, const struct wl_conf *conf,
     const char *actor, const char *project, int64_t now_ms, int64_t n,
     struct wl_err *e) __attribute__((warn_unused_result));
+
+/*
+ * The same for what PROJECT has spent of NOW_MS's day and month, nano-dollars.
+ * The counters begin anew.
+ */
+int wl_counter_set_spent(struct wl_arena *a, const struct wl_conf *conf,
+    const char *actor, const char *project, int64_t now_ms, int64_t day,
+    int64_t month, struct wl_err *e) __attribute__((warn_unused_result));
 
 /*
  * For "watchllm-rollup reconcile", as role rollup: compare PROJECT's month
@@ -150,10 +200,11 @@ int wl_counter_version(struct wl_arena *a, const struct wl_conf *conf,
 struct wl_counter_fixup {
 	int64_t		 id;
 	const char	*project, *key_id;	/* NULL: none */
+	const char	*scope;		/* of a rule, or NULL */
 	const char	*generation, *host;
 	int64_t		 month_ms;	/* any time within the month */
 	int64_t		 minute;
-	int64_t		 month_n, minute_n;
+	int64_t		 month_n, minute_n, tokens_n, nano_n;
 	const char	*calls;
 };
 /*

@@ -51,33 +51,86 @@ add_calls(struct wl_counter_keys *c, const char *calls)
 	}
 }
 
-int
-wl_counter_fixup(struct wl_arena *a, const struct wl_conf *conf,
+/*
+ * What a fix-up begins with.
+ */
+static void
+begin(struct wl_counter_keys *c, struct wl_arena *a,
+    const struct wl_conf *conf, const struct wl_counter_fixup *f,
+    int64_t now_ms)
+{
+	wl_counter_keys_init(c, a, conf, f->project, f->month_ms);
+	wl_counter_keys_add_int(&c->args, f->id);
+	wl_counter_keys_add(&c->args, f->generation);
+	wl_counter_keys_add(&c->args, f->host);
+	wl_counter_keys_add_int(&c->args, now_ms);
+	wl_counter_keys_add_int(&c->args, wl_counter_keys_ttl(now_ms));
+}
+
+/*
+ * The counter of a limit rule.
+ */
+static struct wl_reply *
+fix_rule(struct wl_arena *a, const struct wl_conf *conf,
     const struct wl_counter_fixup *f, int64_t now_ms, struct wl_err *e)
 {
-	const char *id = f->key_id != NULL ? f->key_id : "";
-	struct wl_reply *r;
+	enum wl_limit_unit unit = wl_limit_scope_unit(f->scope);
 	struct wl_counter_keys c;
 
-	wl_counter_keys_init(&c, a, conf, f->project, f->month_ms);
+	begin(&c, a, conf, f, now_ms);
+	wl_counter_keys_unit(&c, unit, f->scope, f->minute * 60000);
+	wl_counter_keys_add_int(&c.args, unit == WL_LU_MONTH ? f->month_n :
+	    f->nano_n);
+	wl_counter_keys_add_int(&c.args, wl_counter_keys_unit_ttl(unit,
+	    f->minute * 60000, now_ms));
+	return wl_counter_keys_run(&wl_scripts_fixup_rule, &c, e);
+}
+
+static struct wl_reply *
+fix_project(struct wl_arena *a, const struct wl_conf *conf,
+    const struct wl_counter_fixup *f, int64_t now_ms, struct wl_err *e)
+{
+	static const enum wl_limit_unit units[] = { WL_LU_TOKENS,
+	    WL_LU_DAY_NANO, WL_LU_MONTH_NANO };
+	const char *id = f->key_id != NULL ? f->key_id : "";
+	const char *sub = wl_arena_printf(a, "key:%s", id);
+	int64_t ms = f->minute * 60000;
+	struct wl_counter_keys c;
+	int i;
+
+	begin(&c, a, conf, f, now_ms);
 	wl_counter_keys_month(&c);
 	wl_counter_keys_key_months(&c);
 	wl_counter_keys_minute(&c, NULL, f->minute);
 	wl_counter_keys_minute(&c, id, f->minute);
 	wl_counter_keys_sliding(&c, NULL);
 	wl_counter_keys_sliding(&c, id);
-	wl_counter_keys_add_int(&c.args, f->id);
-	wl_counter_keys_add(&c.args, f->generation);
-	wl_counter_keys_add(&c.args, f->host);
-	wl_counter_keys_add_int(&c.args, now_ms);
+	for (i = 0; i < 3; i++) {
+		wl_counter_keys_unit(&c, units[i], NULL, ms);
+		wl_counter_keys_unit(&c, units[i], sub == NULL ? "" : sub, ms);
+	}
 	wl_counter_keys_add_int(&c.args, f->month_n);
 	wl_counter_keys_add_int(&c.args, f->minute_n);
 	wl_counter_keys_add_int(&c.args, f->minute);
 	wl_counter_keys_add(&c.args, id);
-	wl_counter_keys_add_int(&c.args, wl_counter_keys_ttl(now_ms));
 	wl_counter_keys_add_int(&c.args, c.month_ttl - (now_ms - f->month_ms));
+	wl_counter_keys_add_int(&c.args, wl_counter_keys_unit_ttl(
+	    WL_LU_DAY_NANO, ms, now_ms));
+	wl_counter_keys_add_int(&c.args, f->tokens_n);
+	wl_counter_keys_add_int(&c.args, f->nano_n);
 	add_calls(&c, f->calls);
-	if ((r = wl_counter_keys_run(&wl_scripts_fixup, &c, e)) == NULL)
+	return wl_counter_keys_run(&wl_scripts_fixup, &c, e);
+}
+
+int
+wl_counter_fixup(struct wl_arena *a, const struct wl_conf *conf,
+    const struct wl_counter_fixup *f, int64_t now_ms, struct wl_err *e)
+{
+	struct wl_reply *r = f->scope != NULL ?
+	    fix_rule(a, conf, f, now_ms, e) : fix_project(a, conf, f, now_ms,
+	    e);
+
+	if (r == NULL)
 		return -1;
 	return r->type == WL_R_INT ? 0 : wl_counter_keys_unexpected(r, e);
 }

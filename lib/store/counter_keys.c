@@ -14,6 +14,8 @@
 #include "lib/store/redis.h"
 #include "lib/store/scripts.h"
 
+#define DAY_MS	((int64_t)86400000)
+
 void
 wl_counter_keys_add(struct wl_counter_list *l, const char *s)
 {
@@ -63,6 +65,7 @@ wl_counter_keys_init(struct wl_counter_keys *c, struct wl_arena *a,
 	c->id = conf->redis_hash_tags ? wl_arena_printf(a, "{%s}", project) :
 	    project;
 	wl_clock_month_name(now_ms, c->month);
+	c->now_ms = now_ms;
 	c->minute = now_ms / 60000;
 	c->month_ttl = wl_counter_keys_ttl(now_ms);
 	if (c->id == NULL)
@@ -109,6 +112,60 @@ void
 wl_counter_keys_leases(struct wl_counter_keys *c)
 {
 	wl_counter_keys_add(&c->keys, wl_arena_printf(c->keys.a, "leases:%s", c->id));
+}
+
+void
+wl_counter_keys_unit(struct wl_counter_keys *c, enum wl_limit_unit unit,
+    const char *sub, int64_t at_ms)
+{
+	static const char *const prefixes[] = {
+		[WL_LU_MINUTE] = "ratelimit", [WL_LU_MONTH] = "quota",
+		[WL_LU_LEASE] = "leases", [WL_LU_TOKENS] = "tokens",
+		[WL_LU_DAY_NANO] = "budget", [WL_LU_MONTH_NANO] = "budget",
+	};
+	char window[32] = "";
+
+	switch (unit) {
+	case WL_LU_MINUTE:
+	case WL_LU_TOKENS:
+		window[wl_num_put(at_ms / 60000, window)] = '\0';
+		break;
+	case WL_LU_MONTH:
+	case WL_LU_MONTH_NANO:
+		wl_clock_month_name(at_ms, window);
+		break;
+	case WL_LU_DAY_NANO:
+		wl_clock_rfc3339(at_ms, window);
+		window[10] = '\0';
+		break;
+	case WL_LU_LEASE:
+		break;
+	case WL_LIMIT_UNIT_MAX:
+		c->keys.failed = true;
+		return;
+	}
+	wl_counter_keys_add(&c->keys, wl_arena_printf(c->keys.a,
+	    "%s:%s%s%s%s%s", prefixes[unit], c->id, sub == NULL ? "" : ":",
+	    sub == NULL ? "" : sub, window[0] == '\0' ? "" : ":", window));
+}
+
+int64_t
+wl_counter_keys_unit_ttl(enum wl_limit_unit unit, int64_t at_ms,
+    int64_t now_ms)
+{
+	switch (unit) {
+	case WL_LU_MONTH:
+	case WL_LU_MONTH_NANO:
+		return wl_counter_keys_ttl(at_ms) - (now_ms - at_ms);
+	case WL_LU_DAY_NANO:
+		return (at_ms / DAY_MS + 2) * DAY_MS - now_ms;
+	case WL_LU_MINUTE:
+	case WL_LU_TOKENS:
+	case WL_LU_LEASE:
+	case WL_LIMIT_UNIT_MAX:
+		break;
+	}
+	return WL_COUNTER_MINUTE_TTL;
 }
 
 struct wl_reply *

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/store/counter.h"
+
 struct wl_arena;
 struct wl_conf;
 struct wl_err;
@@ -34,6 +36,7 @@ struct wl_counter_keys {
 	struct wl_counter_list	keys, args;
 	const char		*id;	/* of the project, as keys have it */
 	char			month[8];
+	int64_t			now_ms;
 	int64_t			minute;
 	int64_t			month_ttl;
 };
@@ -54,6 +57,28 @@ void wl_counter_keys_minute(struct wl_counter_keys *c, const char *key_id,
     int64_t minute);
 void wl_counter_keys_sliding(struct wl_counter_keys *c, const char *key_id);
 void wl_counter_keys_leases(struct wl_counter_keys *c);
+
+/*
+ * Add the key of what UNIT counts for SUB, "key:ID" or the scope of a rule
+ * (NULL: the project); windows are those of AT_MS.  The months of API keys are
+ * not among these.
+ */
+void wl_counter_keys_unit(struct wl_counter_keys *c, enum wl_limit_unit unit,
+    const char *sub, int64_t at_ms);
+
+/*
+ * How long such a counter lives from NOW_MS on, ms.
+ */
+int64_t wl_counter_keys_unit_ttl(enum wl_limit_unit unit, int64_t at_ms,
+    int64_t now_ms);
+
+/*
+ * What a generation begins with, behind the arguments of the gate script: a
+ * key for each counter of S.  SLIDING: with the times of calls.
+ */
+struct wl_db_seed;
+void wl_counter_seed_add(struct wl_counter_keys *c,
+    const struct wl_db_seed *s, bool sliding);
 
 void wl_counter_keys_add(struct wl_counter_list *l, const char *s);
 void wl_counter_keys_add_int(struct wl_counter_list *l, int64_t v);

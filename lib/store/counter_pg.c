@@ -86,18 +86,45 @@ add_text(struct wl_buf *b, const char *prefix, const char *s)
 	wl_buf_addc(b, '"');
 }
 
+/*
+ * Whose counter ROW is, as watchllm.counter has it.
+ */
 static void
-add_item(struct arrays *r, const char *key_id, const char *kind, int64_t a,
-    int64_t b)
+add_scope(struct wl_buf *b, const struct wl_gate *g,
+    const struct wl_limit_row *row)
+{
+	if (row->name == WL_LN_RULE)
+		add_text(b, "", row->scope);
+	else if (wl_limit_row_of_key(row))
+		add_text(b, "key:", g->key_id != NULL ? g->key_id : "");
+	else
+		add_text(b, "", "");
+}
+
+static void
+add_number(struct wl_buf *b, const char *sep, int64_t v, bool null)
+{
+	if (null)
+		wl_buf_printf(b, "%sNULL", sep);
+	else
+		wl_buf_printf(b, "%s%lld", sep, (long long)v);
+}
+
+/*
+ * ROW with two numbers; A_NULL: the first is null.
+ */
+static void
+add_item(struct arrays *r, const struct wl_gate *g,
+    const struct wl_limit_row *row, int64_t a, bool a_null, int64_t b)
 {
 	const char *sep = r->n++ == 0 ? "{" : ",";
 
 	wl_buf_adds(&r->scope, sep);
-	add_text(&r->scope, key_id == NULL ? "" : "key:",
-	    key_id == NULL ? "" : key_id);
-	wl_buf_printf(&r->kind, "%s%s", sep, kind);
-	wl_buf_printf(&r->a, "%s%lld", sep, (long long)a);
-	wl_buf_printf(&r->b, "%s%lld", sep, (long long)b);
+	add_scope(&r->scope, g, row);
+	wl_buf_printf(&r->kind, "%s%s", sep, row->kind == WL_L_SLIDING ?
+	    "sliding" : wl_limit_unit_word(wl_limit_row_unit(row)));
+	add_number(&r->a, sep, a, a_null);
+	add_number(&r->b, sep, b, false);
 }
 
 static void
@@ -124,30 +151,6 @@ free_items(struct arrays *r)
 	wl_buf_free(&r->b);
 }
 
-static const char *
-key_of(const struct wl_gate *g, const struct wl_limit_row *r)
-{
-	if (r->name != WL_LN_KEY_MINUTE && r->name != WL_LN_KEY_MONTH)
-		return NULL;
-	return g->key_id != NULL ? g->key_id : "";
-}
-
-static const char *
-kind_of(const struct wl_limit_row *r)
-{
-	switch (r->kind) {
-	case WL_L_SLIDING:
-		return "sliding";
-	case WL_L_LEASE:
-		return "concurrent";
-	case WL_L_FIXED:
-	case WL_LIMIT_KIND_MAX:
-		break;
-	}
-	return r->name == WL_LN_MONTH || r->name == WL_LN_KEY_MONTH ?
-	    "month" : "minute";
-}
-
 static void
 rows_of(struct arrays *r, const struct wl_gate *g)
 {
@@ -156,8 +159,8 @@ rows_of(struct arrays *r, const struct wl_gate *g)
 	memset(r, 0, sizeof(*r));
 	for (i = 0; i < g->nrows; i++)
 		if (g->rows[i].limit >= 0)
-			add_item(r, key_of(g, &g->rows[i]),
-			    kind_of(&g->rows[i]), g->rows[i].limit,
+			add_item(r, g, &g->rows[i], g->rows[i].limit,
+			    g->rows[i].shadow || g->rows[i].exempt,
 			    g->rows[i].cost);
 	end_items(r);
 }
@@ -272,19 +275,12 @@ wl_counter_pg_admit(struct wl_arena *a, struct wl_gate *g, struct wl_err *e)
 static int
 read_ledger(struct wl_arena *a, struct wl_gate *g, struct wl_err *e)
 {
-	struct wl_limit_row *r;
 	int i;
 
-	for (i = 0; i < g->nrows; i++) {
-		r = &g->rows[i];
-		r->used = 0;
-		if (r->limit < 0 ||
-		    (r->name != WL_LN_MONTH && r->name != WL_LN_KEY_MONTH))
-			continue;
-		if (wl_db_month_used(a, WL_ROLE_APP, g->project, key_of(g, r),
-		    g->now_ms, &r->used, e) == -1)
+	for (i = 0; i < g->nrows; i++)
+		if (g->rows[i].limit >= 0 &&
+		    wl_counter_ledger(a, g, &g->rows[i], e) == -1)
 			return -1;
-	}
 	return 0;
 }
 
@@ -320,31 +316,42 @@ wl_counter_pg_read(struct wl_arena *a, struct wl_gate *g, struct wl_err *e)
 /* ---- settling ---------------------------------------------------------- */
 
 /*
- * The window of a month: YYYYMM.
+ * The window of UNIT that holds MS, as watchllm.counter_window() has it.
  */
 static int64_t
-month_window(int64_t ms)
+window_of(enum wl_limit_unit unit, int64_t ms)
 {
-	char name[8];
+	char date[25];
+	int64_t year, month, day;
 
-	wl_clock_month_name(ms, name);
-	return strtoll(name, NULL, 10) * 100 + strtoll(name + 5, NULL, 10);
+	if (unit == WL_LU_MINUTE || unit == WL_LU_TOKENS)
+		return ms / 60000;
+	wl_clock_rfc3339(ms, date);
+	year = strtoll(date, NULL, 10);
+	month = strtoll(date + 5, NULL, 10);
+	day = strtoll(date + 8, NULL, 10);
+	return unit == WL_LU_DAY_NANO ? (year * 100 + month) * 100 + day :
+	    year * 100 + month;
 }
 
 int
 wl_counter_pg_settle(struct wl_arena *a, const struct wl_gate *g,
-    const struct wl_refund *f, struct wl_err *e)
+    const struct wl_deltas *d, struct wl_err *e)
 {
-	int64_t window = month_window(g->now_ms);
 	struct arrays rows = { .n = 0 };
+	enum wl_limit_unit unit;
 	struct wl_rows *r;
 	char now[24];
+	int i;
 
-	if (f->month > 0)
-		add_item(&rows, NULL, "month", window, -f->month);
-	if (f->key_month > 0)
-		add_item(&rows, g->key_id != NULL ? g->key_id : "", "month",
-		    window, -f->key_month);
+	for (i = 0; i < d->n; i++) {
+		unit = wl_limit_row_unit(d->d[i].row);
+		/* tokens beyond the reservation: the minute that it is pays */
+		if (unit != WL_LU_LEASE)
+			add_item(&rows, g, d->d[i].row, window_of(unit,
+			    unit == WL_LU_TOKENS && d->d[i].n > 0 ?
+			    wl_clock_ms() : g->now_ms), false, d->d[i].n);
+	}
 	end_items(&rows);
 	number(now, g->now_ms);
 	r = wl_pg_ask(WL_ROLE_APP, a, sql_settle, 8, (struct wl_param[]){
@@ -401,8 +408,8 @@ wl_counter_pg_set(struct wl_arena *a, const char *project, int64_t now_ms,
  * A generation of the other kind first: one of ours would be kept.
  */
 int
-wl_counter_pg_begin(struct wl_arena *a, const char *project, int64_t now_ms,
-    struct wl_err *e)
+wl_counter_pg_begin(struct wl_arena *a, enum wl_role role,
+    const char *project, int64_t now_ms, struct wl_err *e)
 {
 	static const char *const stores[] = { "redis", "pg" };
 	char now[24];
@@ -410,7 +417,7 @@ wl_counter_pg_begin(struct wl_arena *a, const char *project, int64_t now_ms,
 
 	number(now, now_ms);
 	for (i = 0; i < 2; i++)
-		if (wl_pg_ask(WL_ROLE_ROLLUP, a, sql_begin, 3, (struct wl_param[]){
+		if (wl_pg_ask(role, a, sql_begin, 3, (struct wl_param[]){
 		    WL_P(project), WL_P(stores[i]), WL_P(now) }, e) == NULL)
 			return -1;
 	return 0;

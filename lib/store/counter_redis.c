@@ -24,10 +24,25 @@
 #include "lib/store/scripts.h"
 
 #define LEASE_SPARE	60000
+/* A limit that nothing reaches: what doubles still count one by one. */
+#define NEVER		(INT64_C(1) << 53)
 /* Another process began a generation: time to bring it to Redis. */
 #define HOLD_MS		1000
 #define HOLD_POLL_MS	10
 #define ROUNDS		8
+
+/*
+ * Whose counter a row is: "key:ID", the scope of a rule, or NULL.
+ */
+static const char *
+sub_of(struct wl_arena *a, const struct wl_gate *g,
+    const struct wl_limit_row *r)
+{
+	if (r->name == WL_LN_RULE)
+		return r->scope;
+	return wl_limit_row_of_key(r) ? wl_arena_printf(a, "key:%s",
+	    g->key_id != NULL ? g->key_id : "") : NULL;
+}
 
 /*
  * The key of a row.  Returns the kind that the scripts know it by.
@@ -36,111 +51,18 @@ static const char *
 key_of_row(struct wl_counter_keys *c, const struct wl_gate *g,
     const struct wl_limit_row *r)
 {
-	const char *key_id = g->key_id != NULL ? g->key_id : "";
-
-	switch (r->name) {
-	case WL_LN_MONTH:
-		wl_counter_keys_month(c);
-		return "fixed";
-	case WL_LN_KEY_MONTH:
+	if (r->name == WL_LN_KEY_MONTH) {
 		wl_counter_keys_key_months(c);
 		return "key";
-	case WL_LN_LEASE:
-		wl_counter_keys_leases(c);
-		return "lease";
-	case WL_LN_MINUTE:
-		key_id = NULL;
-		break;
-	case WL_LN_KEY_MINUTE:
-	case WL_LIMIT_NAME_MAX:
-		break;
 	}
 	if (r->kind == WL_L_SLIDING) {
-		wl_counter_keys_sliding(c, key_id);
+		wl_counter_keys_sliding(c, r->name == WL_LN_MINUTE ? NULL :
+		    g->key_id != NULL ? g->key_id : "");
 		return "sliding";
 	}
-	wl_counter_keys_minute(c, key_id, c->minute);
-	return "fixed";
-}
-
-/* ---- what a generation begins with ------------------------------------- */
-
-static const char *
-key_id_of(const char *scope)
-{
-	return strncmp(scope, "key:", 4) == 0 ? scope + 4 : NULL;
-}
-
-static void
-op(struct wl_counter_keys *c, const char *name, int64_t ttl, int values)
-{
-	wl_counter_keys_add(&c->args, name);
-	wl_counter_keys_add_int(&c->args, ttl);
-	wl_counter_keys_add_int(&c->args, values);
-}
-
-static void
-seed_months(struct wl_counter_keys *c, const struct wl_db_seed *s)
-{
-	int i, keys = 0;
-
-	for (i = 0; i < s->n; i++) {
-		if (strcmp(s->rows[i].kind, "month") != 0)
-			continue;
-		if (key_id_of(s->rows[i].scope) != NULL) {
-			keys++;
-			continue;
-		}
-		wl_counter_keys_month(c);
-		op(c, "set", c->month_ttl, 1);
-		wl_counter_keys_add_int(&c->args, s->rows[i].used);
-	}
-	wl_counter_keys_key_months(c);
-	op(c, "hash", c->month_ttl, 2 * keys);
-	for (i = 0; i < s->n; i++) {
-		if (strcmp(s->rows[i].kind, "month") != 0 ||
-		    key_id_of(s->rows[i].scope) == NULL)
-			continue;
-		wl_counter_keys_add(&c->args, key_id_of(s->rows[i].scope));
-		wl_counter_keys_add_int(&c->args, s->rows[i].used);
-	}
-}
-
-/*
- * The calls of the last 60 s come ordered by nothing: each is sent to the
- * window of its scope, and those of the minute before are counted, for a
- * worker whose clock is a little behind.
- */
-static void
-seed_minutes(struct wl_counter_keys *c, const struct wl_db_seed *s, bool sliding)
-{
-	const struct wl_db_seed_row *r;
-	int64_t before = 0;
-	int i;
-
-	for (i = 0; i < s->n; i++) {
-		r = &s->rows[i];
-		if (strcmp(r->kind, "minute") == 0) {
-			wl_counter_keys_minute(c, key_id_of(r->scope), r->window);
-			op(c, "max", WL_COUNTER_MINUTE_TTL, 1);
-			wl_counter_keys_add_int(&c->args, r->used);
-		}
-		if (strcmp(r->kind, "sliding") != 0)
-			continue;
-		if (r->scope[0] == '\0' && r->window / 60000 == c->minute - 1)
-			before++;
-		if (sliding && r->event != NULL) {
-			wl_counter_keys_sliding(c, key_id_of(r->scope));
-			op(c, "times", WL_COUNTER_SLIDING_TTL, 2);
-			wl_counter_keys_add_int(&c->args, r->window);
-			wl_counter_keys_add(&c->args, r->event);
-		}
-	}
-	if (before > 0) {
-		wl_counter_keys_minute(c, NULL, c->minute - 1);
-		op(c, "max", WL_COUNTER_MINUTE_TTL, 1);
-		wl_counter_keys_add_int(&c->args, before);
-	}
+	wl_counter_keys_unit(c, wl_limit_row_unit(r), sub_of(c->keys.a, g, r),
+	    c->now_ms);
+	return r->kind == WL_L_LEASE ? "lease" : "fixed";
 }
 
 /* ---- the gate ---------------------------------------------------------- */
@@ -168,18 +90,27 @@ static int64_t
 ttl_of_row(const struct wl_counter_keys *c, const struct wl_gate *g,
     const struct wl_limit_row *r)
 {
-	switch (r->name) {
-	case WL_LN_MONTH:
-	case WL_LN_KEY_MONTH:
+	enum wl_limit_unit unit = wl_limit_row_unit(r);
+
+	if (unit == WL_LU_MONTH || unit == WL_LU_MONTH_NANO)
 		return c->month_ttl;
-	case WL_LN_LEASE:
+	if (r->kind == WL_L_LEASE)
 		return g->lease_ms + LEASE_SPARE;
-	case WL_LN_MINUTE:
-	case WL_LN_KEY_MINUTE:
-	case WL_LIMIT_NAME_MAX:
-		break;
-	}
-	return r->kind == WL_L_SLIDING ? WL_COUNTER_SLIDING_TTL : WL_COUNTER_MINUTE_TTL;
+	return r->kind == WL_L_SLIDING ? WL_COUNTER_SLIDING_TTL :
+	    wl_counter_keys_unit_ttl(unit, c->now_ms, c->now_ms);
+}
+
+/*
+ * What must be there already: the project's month always is; whatever else
+ * lasts was counted since this version of the project at the earliest.
+ */
+static const char *
+need_of_row(const struct wl_limit_row *r)
+{
+	if (r->name == WL_LN_MONTH)
+		return "month";
+	return wl_limit_row_unit(r) == WL_LU_MONTH ||
+	    wl_limit_row_is_money(r) ? "keys" : "";
 }
 
 static void
@@ -187,11 +118,10 @@ add_row(struct wl_counter_keys *c, const struct wl_gate *g,
     const struct wl_limit_row *r)
 {
 	wl_counter_keys_add(&c->args, key_of_row(c, g, r));
-	wl_counter_keys_add_int(&c->args, r->limit);
+	wl_counter_keys_add_int(&c->args, r->shadow || r->exempt ? NEVER : r->limit);
 	wl_counter_keys_add_int(&c->args, r->cost);
 	wl_counter_keys_add_int(&c->args, ttl_of_row(c, g, r));
-	wl_counter_keys_add(&c->args, r->name == WL_LN_MONTH ? "month" :
-	    r->name == WL_LN_KEY_MONTH ? "keys" : "");
+	wl_counter_keys_add(&c->args, need_of_row(r));
 }
 
 static int
@@ -224,8 +154,7 @@ gate_call(struct wl_counter_keys *c, const struct wl_gate *g, const char *trust,
 			add_row(c, g, &g->rows[i]);
 	if (seed == NULL)
 		return;
-	seed_months(c, seed);
-	seed_minutes(c, seed, is_sliding(g));
+	wl_counter_seed_add(c, seed, is_sliding(g));
 }
 
 /*
@@ -519,19 +448,11 @@ static int
 fill_in(struct wl_arena *a, struct wl_gate *g, struct wl_err *e)
 {
 	struct wl_limit_row *r;
-	const char *key_id;
 	int i;
 
 	for (i = 0; i < g->nrows; i++) {
 		r = &g->rows[i];
-		if (r->used >= 0)
-			continue;
-		r->used = 0;
-		if (r->name != WL_LN_MONTH && r->name != WL_LN_KEY_MONTH)
-			continue;
-		key_id = r->name == WL_LN_MONTH ? NULL : g->key_id;
-		if (wl_db_month_used(a, WL_ROLE_APP, g->project, key_id,
-		    g->now_ms, &r->used, e) == -1)
+		if (r->used < 0 && wl_counter_ledger(a, g, r, e) == -1)
 			return -1;
 	}
 	return 0;
@@ -568,25 +489,46 @@ struct wl_redis_settle {
 	struct wl_redis_req	req;
 };
 
+/*
+ * The key that D is done to, and how.  Tokens beyond what was reserved are
+ * paid by the minute that it is.
+ */
+static const char *
+settle_key(struct wl_counter_keys *c, const struct wl_gate *g,
+    const struct wl_delta *d)
+{
+	const struct wl_limit_row *row = d->row;
+
+	if (wl_limit_row_unit(row) == WL_LU_TOKENS && d->n > 0) {
+		wl_counter_keys_unit(c, WL_LU_TOKENS, sub_of(c->keys.a, g,
+		    row), wl_clock_ms());
+		return "charge";
+	}
+	if (row->name == WL_LN_MONTH) {
+		wl_counter_keys_month(c);
+		return "month";
+	}
+	return key_of_row(c, g, row);
+}
+
 struct wl_redis_settle *
 wl_counter_redis_settle_send(struct wl_arena *a, const struct wl_conf *conf,
-    const struct wl_gate *g, const struct wl_refund *f, struct wl_err *e)
+    const struct wl_gate *g, const struct wl_deltas *d, struct wl_err *e)
 {
 	struct wl_redis_settle *s = wl_arena_alloc(a, sizeof(*s));
 	struct wl_counter_keys c;
 	int i, nkeys;
 
 	wl_counter_keys_init(&c, a, conf, g->project, g->now_ms);
-	wl_counter_keys_month(&c);
-	wl_counter_keys_key_months(&c);
-	wl_counter_keys_leases(&c);
-	nkeys = c.keys.n;
 	wl_counter_keys_add(&c.args, g->generation);
-	wl_counter_keys_add(&c.args, f->lease ? g->event_id : "");
-	wl_counter_keys_add_int(&c.args, f->month);
+	wl_counter_keys_add(&c.args, g->event_id);
 	wl_counter_keys_add(&c.args, g->key_id != NULL ? g->key_id : "");
-	wl_counter_keys_add_int(&c.args, f->key_month);
 	wl_counter_keys_add_int(&c.args, g->now_ms);
+	for (i = 0; i < d->n; i++) {
+		wl_counter_keys_add(&c.args, settle_key(&c, g, &d->d[i]));
+		wl_counter_keys_add_int(&c.args, d->d[i].n);
+	}
+	nkeys = c.keys.n;
 	for (i = 0; i < c.args.n; i++)
 		wl_counter_keys_add(&c.keys, c.args.v[i]);
 	if (s == NULL || c.keys.failed || c.args.failed) {
@@ -691,7 +633,7 @@ wl_counter_redis_change(struct wl_arena *a, const struct wl_conf *conf,
 
 int
 wl_counter_redis_begin(struct wl_arena *a, const struct wl_conf *conf,
-    const char *project, int64_t now_ms, struct wl_err *e)
+    enum wl_role role, const char *project, int64_t now_ms, struct wl_err *e)
 {
-	return begin_now(a, conf, WL_ROLE_ROLLUP, project, now_ms, e);
+	return begin_now(a, conf, role, project, now_ms, e);
 }

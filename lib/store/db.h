@@ -17,7 +17,7 @@ struct wl_err;
 /*
  * All of a key, its project and its plan.  Nothing is judged: a revoked or
  * expired key is found too.  Limits: WL_NO_LIMIT where there is none; 0
- * admits nothing.  CONCURRENT is the tighter of plan and key.
+ * admits nothing.
  */
 #define WL_NO_LIMIT	(-1)
 struct wl_db_key {
@@ -33,7 +33,13 @@ struct wl_db_key {
 	const char	*plan;
 	int64_t		 rpm, month;		/* of the plan */
 	int64_t		 key_rpm, key_month;
-	int64_t		 concurrent;
+	int64_t		 concurrent, key_concurrent;
+	int64_t		 tokens, key_tokens;	/* per minute */
+	int64_t		 day_nano, month_nano, key_day_nano, key_month_nano;
+	const char	*unknown_price;		/* allow, deny, flat */
+	int64_t		 flat_nano;		/* per million tokens */
+	const char	*overrun;		/* allow, warn, stop */
+	const char	*rules;			/* limit_rules(), or NULL */
 	bool		 sliding, cache_hits_free;
 	const char	*retention_class;
 	const char	*default_provider;	/* or NULL */
@@ -129,9 +135,9 @@ int wl_db_provider_models(struct wl_arena *a, const char *provider,
  * A call that is drained later and that another generation admitted gets a
  * row in watchllm.counter_fixup (see wl_counter_fixup()), so together the
  * counters are exact.  HOLD_MS: not when another began less than that ago.
- * SCOPE is "" for the project, "key:ID" for a key; KIND is minute, month or
- * sliding (one row a call: WINDOW is its time in ms, EVENT its id; the last
- * 60 s).  Returns 1; 0: another began just now, or no such project; -1.
+ * SCOPE is "" for the project, "key:ID" for a key, or that of a limit rule;
+ * KIND is minute, month, tokens, day_nano, month_nano or sliding (one row a
+ * call: WINDOW is its time in ms, EVENT its id; the last 60 s).  Returns 1; 0: another began just now, or no such project; -1.
  */
 struct wl_db_seed_row {
 	const char	*scope, *kind, *event;
@@ -152,6 +158,16 @@ int wl_db_seed(struct wl_arena *a, enum wl_role role, const char *project,
 int wl_db_month_used(struct wl_arena *a, enum wl_role role,
     const char *project, const char *key_id, int64_t ms, int64_t *used,
     struct wl_err *e) __attribute__((warn_unused_result));
+/*
+ * The same of what KIND ("month", "day_nano", "month_nano") counts for SCOPE,
+ * as in watchllm.usage_window; with what is held for open calls.
+ */
+int wl_db_window_used(struct wl_arena *a, enum wl_role role,
+    const char *project, const char *scope, const char *kind, int64_t ms,
+    int64_t *used, struct wl_err *e) __attribute__((warn_unused_result));
+/* Which budgets PROJECT's plan has: 1 of the day, 2 of the month. */
+int wl_db_budgets(struct wl_arena *a, enum wl_role role, const char *project,
+    int64_t *budgets, struct wl_err *e) __attribute__((warn_unused_result));
 /*
  * How many calls of PROJECT the ledger has of the two minutes before NOW_MS.
  * Returns 0 or -1.

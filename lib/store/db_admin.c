@@ -23,6 +23,9 @@
 static const char sql_actor[] =
     "SELECT set_config('watchllm.actor', split_part($1, E'\\t', 1), true),"
     " set_config('watchllm.actor_address', split_part($1, E'\\t', 2), true)";
+static const char sql_budget_set[] =
+    "SELECT v FROM watchllm.budget_set($1, $2, $3, $4) v"
+    " WHERE v IS NOT NULL";
 static const char sql_dead_drop[] =
     "WITH done AS (DELETE FROM watchllm.dead_letter WHERE id = $1::bigint"
     " RETURNING id, project_id) "
@@ -34,10 +37,12 @@ static const char sql_dead_replayed[] =
 static const char sql_key_create[] =
     "INSERT INTO watchllm.api_key (project_id, hash, prefix, kind, name,"
     " scopes, requests_per_minute, requests_per_month, concurrent_requests,"
-    " expires_at, id) VALUES ($1, $2, $3, $4, $5, string_to_array($6, ','),"
+    " expires_at, id, tokens_per_minute, budget_day_nano, budget_month_nano)"
+    " VALUES ($1, $2, $3, $4, $5, string_to_array($6, ','),"
     " nullif($7::bigint, -1), nullif($8::bigint, -1), nullif($9::bigint, -1),"
     " watchllm.from_ms(nullif($10::bigint, 0)),"
-    " coalesce($11, watchllm.new_id())) RETURNING id";
+    " coalesce($11, watchllm.new_id()), nullif($12::bigint, -1),"
+    " nullif($13::bigint, -1), nullif($14::bigint, -1)) RETURNING id";
 static const char sql_key_end[] =
     "UPDATE watchllm.api_key SET"
     " revoked_at = CASE WHEN $3::bigint = 0 THEN now() END,"
@@ -57,6 +62,17 @@ static const char sql_key_like[] =
 static const char sql_key_revoke[] =
     "UPDATE watchllm.api_key SET revoked_at = now()"
     " WHERE project_id = $1 AND id = $2 AND revoked_at IS NULL RETURNING id";
+static const char sql_limit_remove[] =
+    "DELETE FROM watchllm.limit_rule WHERE project_id = $1 AND id = $2"
+    " RETURNING id";
+static const char sql_limit_set[] =
+    "WITH old AS (UPDATE watchllm.limit_rule SET amount = $5::bigint,"
+    " shadow = $6::boolean WHERE project_id = $1 AND subject = $2"
+    " AND pattern = $3 AND unit = $4 RETURNING id), new AS ("
+    "INSERT INTO watchllm.limit_rule (project_id, subject, pattern, unit,"
+    " amount, shadow) SELECT $1, $2, $3, $4, $5::bigint, $6::boolean"
+    " WHERE NOT EXISTS (SELECT FROM old) RETURNING id)"
+    " SELECT id FROM old UNION ALL SELECT id FROM new";
 static const char sql_month_add[] =
     "SELECT v FROM watchllm.usage_add($1, $2, $3) v WHERE v IS NOT NULL";
 static const char sql_month_set[] =
@@ -70,10 +86,14 @@ static const char sql_plan_projects[] =
 static const char sql_plan_set[] =
     "UPDATE watchllm.plan p SET (name, requests_per_minute,"
     " requests_per_month, window_kind, concurrent_requests, cache_hits_free,"
-    " price_usd_cents, retention_class) = (SELECT r.name,"
+    " price_usd_cents, retention_class, tokens_per_minute, budget_day_nano,"
+    " budget_month_nano, on_unknown_price, flat_price_nano, on_overrun)"
+    " = (SELECT r.name,"
     " r.requests_per_minute, r.requests_per_month, r.window_kind,"
     " r.concurrent_requests, r.cache_hits_free, r.price_usd_cents,"
-    " r.retention_class FROM " CHANGED("p") ") WHERE p.id = $1 RETURNING p.id";
+    " r.retention_class, r.tokens_per_minute, r.budget_day_nano,"
+    " r.budget_month_nano, r.on_unknown_price, r.flat_price_nano,"
+    " r.on_overrun FROM " CHANGED("p") ") WHERE p.id = $1 RETURNING p.id";
 static const char sql_project_create[] =
     "INSERT INTO watchllm.project (id, name, plan_id, default_provider)"
     " VALUES (coalesce($1, watchllm.new_id()), $2, $3, $4)"
@@ -87,12 +107,15 @@ static const char sql_version[] =
 
 const struct wl_stmt wl_db_admin_stmts[] = {
 	{ "actor", WL_ROLE_OWNER, sql_actor },
+	{ "budget_set", WL_ROLE_OWNER, sql_budget_set },
 	{ "dead_drop", WL_ROLE_OWNER, sql_dead_drop },
 	{ "dead_replayed", WL_ROLE_OWNER, sql_dead_replayed },
 	{ "key_create", WL_ROLE_OWNER, sql_key_create },
 	{ "key_end", WL_ROLE_OWNER, sql_key_end },
 	{ "key_like", WL_ROLE_OWNER, sql_key_like },
 	{ "key_revoke", WL_ROLE_OWNER, sql_key_revoke },
+	{ "limit_remove", WL_ROLE_OWNER, sql_limit_remove },
+	{ "limit_set", WL_ROLE_OWNER, sql_limit_set },
 	{ "month_add", WL_ROLE_OWNER, sql_month_add },
 	{ "month_set", WL_ROLE_OWNER, sql_month_set },
 	{ "plan_create", WL_ROLE_OWNER, sql_plan_create },
@@ -274,11 +297,12 @@ wl_db_admin_key_create(struct wl_arena *a, const char *actor,
     struct wl_err *e)
 {
 	char rpm[24], month[24], concurrent[24], expires[24];
+	char tokens[24], day_nano[24], month_nano[24];
 	struct wl_param p[] = {
 		WL_P(k->project), WL_PB(k->hash, sizeof(k->hash)),
 		WL_P(k->prefix), WL_P(k->kind), WL_P(k->name), WL_P(k->scopes),
 		WL_P(rpm), WL_P(month), WL_P(concurrent), WL_P(expires),
-		WL_P(k->id)
+		WL_P(k->id), WL_P(tokens), WL_P(day_nano), WL_P(month_nano)
 	};
 	struct wl_rows *r = NULL;
 	int ret;
@@ -287,7 +311,10 @@ wl_db_admin_key_create(struct wl_arena *a, const char *actor,
 	number(month, k->month);
 	number(concurrent, k->concurrent);
 	number(expires, k->expires_ms);
-	ret = wl_db_admin_change(a, actor, sql_key_create, 11, p, k->project,
+	number(tokens, k->tokens);
+	number(day_nano, k->day_nano);
+	number(month_nano, k->month_nano);
+	ret = wl_db_admin_change(a, actor, sql_key_create, 14, p, k->project,
 	    version, &r, e);
 	if (ret > 0)
 		*id = wl_rows_get(r, 0, 0);
@@ -339,6 +366,38 @@ wl_db_admin_key_rotate(struct wl_arena *a, const char *actor, const char *old,
 	    k->project, version, e);
 }
 
+/* ---- limit rules ------------------------------------------------------- */
+
+int
+wl_db_admin_limit_set(struct wl_arena *a, const char *actor,
+    const struct wl_db_limit *l, const char **id, int64_t *version,
+    struct wl_err *e)
+{
+	char amount[24];
+	struct wl_param p[] = { WL_P(l->project), WL_P(l->subject),
+	    WL_P(l->pattern), WL_P(l->unit), WL_P(amount),
+	    WL_P(l->shadow ? "true" : "false") };
+	struct wl_rows *r = NULL;
+	int ret;
+
+	number(amount, l->amount);
+	ret = wl_db_admin_change(a, actor, sql_limit_set, 6, p, l->project,
+	    version, &r, e);
+	if (ret > 0)
+		*id = wl_rows_get(r, 0, 0);
+	return ret;
+}
+
+int
+wl_db_admin_limit_remove(struct wl_arena *a, const char *actor,
+    const char *project, const char *id, int64_t *version, struct wl_err *e)
+{
+	struct wl_param p[] = { WL_P(project), WL_P(id) };
+
+	return wl_db_admin_change(a, actor, sql_limit_remove, 2, p, project,
+	    version, NULL, e);
+}
+
 /* ---- usage and dead letters -------------------------------------------- */
 
 int
@@ -352,6 +411,19 @@ wl_db_admin_month(struct wl_arena *a, const char *actor, const char *project,
 	number(n, v);
 	return wl_db_admin_change(a, actor, add ? sql_month_add :
 	    sql_month_set, 3, p, NULL, NULL, NULL, e);
+}
+
+int
+wl_db_admin_spent(struct wl_arena *a, const char *actor, const char *project,
+    int64_t now_ms, const char *kind, int64_t nano, struct wl_err *e)
+{
+	char now[24], n[24];
+	struct wl_param p[] = { WL_P(project), WL_P(now), WL_P(kind), WL_P(n) };
+
+	number(now, now_ms);
+	number(n, nano);
+	return wl_db_admin_change(a, actor, sql_budget_set, 4, p, NULL, NULL,
+	    NULL, e);
 }
 
 int

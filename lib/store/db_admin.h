@@ -46,13 +46,19 @@ enum wl_db_list {
 	 * numbers or null: per minute, per month, concurrent; at most 10 */
 	WL_DB_KEY_FIND,
 	/* PROJECT: id, prefix, kind, name, scopes (a,b), state (active, expired,
-	 * revoked), per minute, per month, concurrent, expires at, created at */
+	 * revoked), per minute, per month, concurrent, tokens, budgets of day
+	 * and month in USD, expires at, created at */
 	WL_DB_KEYS,
+	/* PROJECT: id, subject, pattern, unit, amount (money in USD), shadow,
+	 * created at */
+	WL_DB_LIMITS,
 	/* id, name, requests per minute, per month, window, concurrent,
+	 * tokens, budgets of day and month in USD, unknown price, overrun,
 	 * cache hits free, price in USD, retention class, its days, projects */
 	WL_DB_PLANS,
 	/* ID: id, dsn_id, name, plan, default provider, enabled, created at,
-	 * version, per minute, per month, concurrent, sliding */
+	 * version, per minute, per month, concurrent, sliding, tokens, budgets
+	 * of day and month in nano-dollars, limit rules */
 	WL_DB_PROJECT,
 	/* MOST: id, dsn_id, name, plan, default provider, enabled, active keys,
 	 * created at; oldest first */
@@ -108,12 +114,31 @@ int wl_db_admin_project_set(struct wl_arena *a, const char *actor,
 /*
  * Columns of the table (name, requests_per_minute, requests_per_month,
  * window_kind, concurrent_requests, cache_hits_free, price_usd_cents,
- * retention_class).  With limits RPM and MONTH of at least 0 the plan is made
+ * retention_class, tokens_per_minute, budget_day_nano, budget_month_nano,
+ * on_unknown_price, flat_price_nano, on_overrun).  With limits RPM and MONTH of at least 0 the plan is made
  * if there is none.  *PROJECTS: id and version of those on the plan.
  */
 int wl_db_admin_plan_set(struct wl_arena *a, const char *actor, const char *id,
     const char *changes, int64_t rpm, int64_t month, struct wl_rows **projects,
     struct wl_err *e) __attribute__((warn_unused_result));
+
+/* ---- limit rules ------------------------------------------------------- */
+
+/*
+ * A rule for SUBJECT and PATTERN of UNIT, as in the table, is made or
+ * changed; *ID is its own.  0 is none of the answers.
+ */
+struct wl_db_limit {
+	const char	*project, *subject, *pattern, *unit;
+	int64_t		 amount;
+	bool		 shadow;
+};
+int wl_db_admin_limit_set(struct wl_arena *a, const char *actor,
+    const struct wl_db_limit *l, const char **id, int64_t *version,
+    struct wl_err *e) __attribute__((warn_unused_result));
+int wl_db_admin_limit_remove(struct wl_arena *a, const char *actor,
+    const char *project, const char *id, int64_t *version, struct wl_err *e)
+    __attribute__((warn_unused_result));
 
 /* ---- keys of projects -------------------------------------------------- */
 
@@ -126,6 +151,7 @@ struct wl_db_new_key {
 	const char	*scopes;	/* "gateway,ingest" */
 	uint8_t		 hash[32];
 	int64_t		 rpm, month, concurrent;
+	int64_t		 tokens, day_nano, month_nano;
 	int64_t		 expires_ms;
 };
 int wl_db_admin_key_create(struct wl_arena *a, const char *actor,
@@ -152,6 +178,13 @@ int wl_db_admin_key_rotate(struct wl_arena *a, const char *actor,
 int wl_db_admin_month(struct wl_arena *a, const char *actor,
     const char *project, int64_t now_ms, bool add, int64_t v, struct wl_err *e)
     __attribute__((warn_unused_result));
+/*
+ * Set what PROJECT has spent of NOW_MS's day or month (KIND "day_nano",
+ * "month_nano"), for wl_counter_set_spent().
+ */
+int wl_db_admin_spent(struct wl_arena *a, const char *actor,
+    const char *project, int64_t now_ms, const char *kind, int64_t nano,
+    struct wl_err *e) __attribute__((warn_unused_result));
 
 /* ---- db_admin_provider.c: providers, routes, provider keys -------------- */
 

@@ -9,6 +9,7 @@
 #include "lib/store/stmts.h"
 
 #define ARGS_MAX	5
+#define USD(column) "trim_scale(" column "::numeric / 1000000000)"
 #define AT(t) \
 	"to_char(" t " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
 #define KEY_STATE \
@@ -49,19 +50,31 @@ static const char sql_flags[] =
     " FROM watchllm.feature_flag ORDER BY name";
 static const char sql_key_find[] =
     "SELECT k.project_id, k.id, k.prefix, k.kind, k.name, " KEY_STATE ","
-    " k.requests_per_minute, k.requests_per_month, k.concurrent_requests"
+    " k.requests_per_minute, k.requests_per_month, k.concurrent_requests,"
+    " k.tokens_per_minute, k.budget_day_nano, k.budget_month_nano"
     " FROM watchllm.api_key k WHERE ($1::text IS NULL OR k.project_id = $1)"
     " AND (k.id = $2 OR k.prefix = $2 OR k.hash = decode($3, 'hex'))"
     " ORDER BY k.created_at LIMIT 10";
 static const char sql_keys[] =
     "SELECT k.id, k.prefix, k.kind, k.name, array_to_string(k.scopes, ','), "
     KEY_STATE ", k.requests_per_minute, k.requests_per_month,"
-    " k.concurrent_requests, " AT("k.expires_at") ", " AT("k.created_at")
+    " k.concurrent_requests, k.tokens_per_minute, " USD("k.budget_day_nano")
+    ", " USD("k.budget_month_nano") ", "
+    AT("k.expires_at") ", " AT("k.created_at")
     " FROM watchllm.api_key k WHERE k.project_id = $1"
     " ORDER BY k.created_at, k.id";
+static const char sql_limits[] =
+    "SELECT id, subject, pattern, unit, CASE WHEN unit IN"
+    " ('day_nano', 'month_nano')"
+    " THEN trim_scale(amount::numeric / 1000000000)::text"
+    " ELSE amount::text END, shadow, " AT("created_at")
+    " FROM watchllm.limit_rule WHERE project_id = $1"
+    " ORDER BY subject, pattern, unit";
 static const char sql_plans[] =
     "SELECT p.id, p.name, p.requests_per_minute, p.requests_per_month,"
-    " p.window_kind, p.concurrent_requests, p.cache_hits_free,"
+    " p.window_kind, p.concurrent_requests, p.tokens_per_minute, "
+    USD("p.budget_day_nano") ", " USD("p.budget_month_nano")
+    ", p.on_unknown_price, p.on_overrun, p.cache_hits_free,"
     " trim_scale(p.price_usd_cents::numeric / 100), p.retention_class, c.days,"
     " (SELECT count(*) FROM watchllm.project r WHERE r.plan_id = p.id)"
     " FROM watchllm.plan p"
@@ -71,7 +84,8 @@ static const char sql_project[] =
     "SELECT p.id, p.dsn_id, p.name, p.plan_id, p.default_provider,"
     " p.disabled_at IS NULL, " AT("p.created_at") ", p.version,"
     " l.requests_per_minute, l.requests_per_month, l.concurrent_requests,"
-    " l.window_kind = 'sliding'"
+    " l.window_kind = 'sliding', l.tokens_per_minute, l.budget_day_nano,"
+    " l.budget_month_nano, watchllm.limit_rules(p.id)"
     " FROM watchllm.project p JOIN watchllm.plan l ON l.id = p.plan_id"
     " WHERE p.id = $1";
 static const char sql_projects[] =
@@ -130,6 +144,7 @@ const struct wl_stmt wl_db_admin_list_stmts[] = {
 	{ "flags", WL_ROLE_OWNER, sql_flags },
 	{ "key_find", WL_ROLE_OWNER, sql_key_find },
 	{ "keys", WL_ROLE_OWNER, sql_keys },
+	{ "limits", WL_ROLE_OWNER, sql_limits },
 	{ "plans", WL_ROLE_OWNER, sql_plans },
 	{ "project", WL_ROLE_OWNER, sql_project },
 	{ "projects", WL_ROLE_OWNER, sql_projects },
@@ -157,6 +172,7 @@ static const struct {
 	[WL_DB_FLAGS] = { sql_flags, 0 },
 	[WL_DB_KEY_FIND] = { sql_key_find, 3 },
 	[WL_DB_KEYS] = { sql_keys, 1 },
+	[WL_DB_LIMITS] = { sql_limits, 1 },
 	[WL_DB_PLANS] = { sql_plans, 0 },
 	[WL_DB_PROJECT] = { sql_project, 1 },
 	[WL_DB_PROJECTS] = { sql_projects, 1 },

@@ -16,9 +16,15 @@ static const char sql_key[] =
     " requests_per_minute, requests_per_month,"
     " coalesce(key_requests_per_minute, -1),"
     " coalesce(key_requests_per_month, -1),"
-    " coalesce(least(concurrent_requests, key_concurrent_requests), -1),"
+    " coalesce(concurrent_requests, -1), coalesce(key_concurrent_requests, -1),"
     " window_kind = 'sliding', cache_hits_free, retention_class,"
-    " default_provider, settings::text"
+    " default_provider, settings::text, coalesce(tokens_per_minute, -1),"
+    " coalesce(key_tokens_per_minute, -1), coalesce(budget_day_nano, -1),"
+    " coalesce(budget_month_nano, -1), coalesce(key_budget_day_nano, -1),"
+    " coalesce(key_budget_month_nano, -1), on_unknown_price,"
+    " coalesce(flat_price_nano, 0), (SELECT l.on_overrun"
+    " FROM watchllm.plan l WHERE l.id = plan_id),"
+    " watchllm.limit_rules(project_id)"
     " FROM watchllm.auth_key($1)";
 static const char sql_version[] =
     "SELECT version, catalog_version FROM watchllm.project_version($1)";
@@ -52,11 +58,22 @@ read_key(const struct wl_rows *r, struct wl_db_key *k)
 	k->key_rpm = wl_rows_int(r, 0, c++, WL_NO_LIMIT);
 	k->key_month = wl_rows_int(r, 0, c++, WL_NO_LIMIT);
 	k->concurrent = wl_rows_int(r, 0, c++, WL_NO_LIMIT);
+	k->key_concurrent = wl_rows_int(r, 0, c++, WL_NO_LIMIT);
 	k->sliding = wl_rows_bool(r, 0, c++);
 	k->cache_hits_free = wl_rows_bool(r, 0, c++);
 	k->retention_class = wl_rows_get(r, 0, c++);
 	k->default_provider = wl_rows_get(r, 0, c++);
 	k->settings = wl_rows_get(r, 0, c++);
+	k->tokens = wl_rows_int(r, 0, c++, WL_NO_LIMIT);
+	k->key_tokens = wl_rows_int(r, 0, c++, WL_NO_LIMIT);
+	k->day_nano = wl_rows_int(r, 0, c++, WL_NO_LIMIT);
+	k->month_nano = wl_rows_int(r, 0, c++, WL_NO_LIMIT);
+	k->key_day_nano = wl_rows_int(r, 0, c++, WL_NO_LIMIT);
+	k->key_month_nano = wl_rows_int(r, 0, c++, WL_NO_LIMIT);
+	k->unknown_price = wl_rows_get(r, 0, c++);
+	k->flat_nano = wl_rows_int(r, 0, c++, 0);
+	k->overrun = wl_rows_get(r, 0, c++);
+	k->rules = wl_rows_get(r, 0, c++);
 }
 
 int

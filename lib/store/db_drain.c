@@ -36,6 +36,8 @@
 	X(month_counted, TEXT) \
 	X(reserved_tokens, TEXT) \
 	X(reserved_nano, TEXT) \
+	X(budget_nano, TEXT) \
+	X(limit_scopes, ARRAY) \
 	X(api_key_id, TEXT) \
 	X(key_prefix, TEXT) \
 	X(run_id, TEXT) \
@@ -103,7 +105,7 @@ static const char sql_fixed[] =
 static const char sql_fixups[] =
     "SELECT id, project_id, api_key_id, generation, host,"
     " watchllm.to_ms(watchllm.day_start(month)), minute, month_n, minute_n,"
-    " calls FROM watchllm.drain_fixups($1)";
+    " tokens_n, nano_n, scope, calls FROM watchllm.drain_fixups($1)";
 /* a process's name is its own; its host may have had another one */
 static const char sql_lost[] =
     "SELECT watchllm.drain_lost(coalesce((SELECT l.host FROM watchllm.ledger l"
@@ -488,7 +490,10 @@ wl_db_drain_fixups(struct wl_arena *a, const char *host,
 		f->minute = wl_rows_int(r, i, 6, 0);
 		f->month_n = wl_rows_int(r, i, 7, 0);
 		f->minute_n = wl_rows_int(r, i, 8, 0);
-		f->calls = wl_rows_get(r, i, 9);
+		f->tokens_n = wl_rows_int(r, i, 9, 0);
+		f->nano_n = wl_rows_int(r, i, 10, 0);
+		f->scope = wl_rows_get(r, i, 11);
+		f->calls = wl_rows_get(r, i, 12);
 	}
 	return 0;
 }

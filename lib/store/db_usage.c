@@ -13,8 +13,12 @@
 
 static const char sql_seed[] =
     "SELECT generation, scope, kind, window_id, used, event_id"
-    " FROM watchllm.counter_begin($1, 'redis', $2, $3)"
-    " WHERE kind IN ('minute', 'month', 'sliding')";
+    " FROM watchllm.counter_begin($1, 'redis', $2, $3)";
+static const char sql_budgets[] =
+    "SELECT (l.budget_day_nano IS NOT NULL)::integer"
+    " + 2 * (l.budget_month_nano IS NOT NULL)::integer"
+    " FROM watchllm.project p JOIN watchllm.plan l ON l.id = p.plan_id"
+    " WHERE p.id = $1";
 static const char sql_month[] =
     "SELECT greatest(0, counted + correction) FROM watchllm.usage_month"
     " WHERE project_id = $1"
@@ -28,11 +32,26 @@ static const char sql_recent[] =
     " AND admitted_at > watchllm.from_ms($2::bigint - 120000)"
     " AND day >= watchllm.utc_day(watchllm.from_ms($2::bigint - 120000))";
 
+static const char sql_window[] =
+    "SELECT greatest(0, (SELECT coalesce(sum(u.used + u.correction), 0)"
+    " FROM watchllm.usage_window u WHERE u.project_id = $1 AND u.scope = $2"
+    " AND u.kind = $3 AND u.window_id = watchllm.counter_window($3, $4))"
+    " + (SELECT coalesce(sum(l.reserved_nano), 0) FROM watchllm.ledger l"
+    " WHERE $3 <> 'month' AND l.project_id = $1 AND l.state = 'open'"
+    " AND l.admitted_at > watchllm.from_ms($4::bigint - 86400000)"
+    " AND l.day >= watchllm.utc_day(watchllm.from_ms($4::bigint - 86400000))"
+    " AND ($2 = '' OR $2 = 'key:' || l.api_key_id"
+    " OR $2 = ANY (l.limit_scopes))"
+    " AND watchllm.counter_window($3, watchllm.to_ms(l.admitted_at))"
+    " = watchllm.counter_window($3, $4)))::bigint";
+
 const struct wl_stmt wl_db_usage_stmts[] = {
+	{ "budgets", WL_ROLE_ROLLUP, sql_budgets },
 	{ "key_month", WL_ROLE_APP, sql_key_month },
 	{ "month", WL_ROLE_APP, sql_month },
 	{ "recent", WL_ROLE_ROLLUP, sql_recent },
 	{ "seed", WL_ROLE_APP, sql_seed },
+	{ "window", WL_ROLE_APP, sql_window },
 	{ NULL, WL_ROLE_APP, NULL }
 };
 
@@ -106,6 +125,27 @@ wl_db_month_used(struct wl_arena *a, enum wl_role role, const char *project,
 	if (key_id == NULL)
 		return figure(a, role, project, sql_month, 2, whole, used, e);
 	return figure(a, role, project, sql_key_month, 3, key, used, e);
+}
+
+int
+wl_db_window_used(struct wl_arena *a, enum wl_role role, const char *project,
+    const char *scope, const char *kind, int64_t ms, int64_t *used,
+    struct wl_err *e)
+{
+	char at[24];
+	struct wl_param p[] = { WL_P(project), WL_P(scope), WL_P(kind),
+	    WL_P(at) };
+
+	number(at, ms);
+	return figure(a, role, project, sql_window, 4, p, used, e);
+}
+
+int
+wl_db_budgets(struct wl_arena *a, enum wl_role role, const char *project,
+    int64_t *budgets, struct wl_err *e)
+{
+	return figure(a, role, project, sql_budgets, 1, &WL_P(project),
+	    budgets, e);
 }
 
 int

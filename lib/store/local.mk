@@ -9,6 +9,8 @@ libwatchllm_a_SOURCES += \
 	lib/store/counter_pg.c \
 	lib/store/counter_priv.h \
 	lib/store/counter_redis.c \
+	lib/store/counter_row.c \
+	lib/store/counter_seed.c \
 	lib/store/db.h \
 	lib/store/db_admin.c lib/store/db_admin.h lib/store/db_admin_priv.h \
 	lib/store/db_admin_list.c \

@@ -12,6 +12,11 @@
  *	quota:P:YYYY-MM		calls of the month
  *	quota:P:keys:YYYY-MM	hash: calls of the month by API key
  *	leases:P		sorted set: event ids by the end of their lease
+ *	tokens:P:MINUTE		tokens of a minute
+ *	budget:P:YYYY-MM-DD	nano-dollars of a UTC day; P:YYYY-MM: of a month
+ *	KIND:P:S:...		of these four, of an API key (S is key:K) or of
+ *				a limit rule (S is LETTER:RULE or
+ *				LETTER:RULE:HASH of what it counts apart)
  * Numbers are decimal, times are milliseconds of the caller's clock, and what
  * expires is told to Redis as a duration, so a test may set the clock.
  *
@@ -76,6 +81,7 @@
  * What a generation begins with: KEYS from K on, ARGV from AT on, for each
  * key an operation, a time to live, a number of values, and the values.
  *	set	the figure
+ *	clear	none
  *	max	the figure, unless a greater one is there
  *	hash	exactly these fields and figures
  *	times	add these times and event ids
@@ -93,6 +99,8 @@
 	"    local v = at + 3\n" \
 	"    if op == 'set' then\n" \
 	"      redis.call('SET', key, ARGV[v], 'PX', ttl)\n" \
+	"    elseif op == 'clear' then\n" \
+	"      redis.call('DEL', key)\n" \
 	"    elseif op == 'max' then\n" \
 	"      local was = redis.call('GET', key)\n" \
 	"      if tonumber(was or '0') < tonumber(ARGV[v]) then\n" \
@@ -277,59 +285,80 @@ struct wl_script wl_scripts_read = { .text =
 };
 
 /*
- * What an admitted call gives back.
- * KEYS: the project's hash, its month, the months of its API keys, its leases.
- * ARGV: 1 generation that admitted the call; 2 event id, or "" without a
- *	lease; 3 to give back to the month; 4 id of the API key; 5 to give
- *	back to the month of that key; 6 when the call was admitted.
- * Under another generation nothing is given back: the drain settles then; nor
- * is it to a month that was set since.
+ * What an admitted call gives back, and what it used beyond its reservation.
+ * KEYS: the project's hash, then those of the rows concerned.
+ * ARGV: 1 generation that admitted the call; 2 event id; 3 id of the API key;
+ *	4 when the call was admitted; then for each row what to do and how much
+ *	to add: lease (it is given back), key (a field of a hash), month (the
+ *	project's), charge (a minute that may have to begin), or fixed.
+ * Under another generation only leases are given back: the drain settles the
+ * rest; nor is a month changed that was set since.
  */
 struct wl_script wl_scripts_settle = { .text =
-	"if ARGV[2] ~= '' then redis.call('ZREM', KEYS[4], ARGV[2]) end\n"
 	"local p = redis.call('HMGET', KEYS[1], 'gen', 'set_ms')\n"
-	"if p[1] ~= ARGV[1] then return 0 end\n"
-	"local was = tonumber(redis.call('GET', KEYS[2]) or '0')\n"
-	"local n = math.min(was, tonumber(ARGV[3]))\n"
-	"if tonumber(ARGV[6]) < tonumber(p[2] or '0') then n = 0 end\n"
-	"if n > 0 then redis.call('DECRBY', KEYS[2], n) end\n"
-	"was = tonumber(redis.call('HGET', KEYS[3], ARGV[4]) or '0')\n"
-	"local k = math.min(was, tonumber(ARGV[5]))\n"
-	"if k > 0 then redis.call('HINCRBY', KEYS[3], ARGV[4], -k) end\n"
-	"return n\n"
+	"local same = p[1] == ARGV[1]\n"
+	"local set = tonumber(ARGV[4]) < tonumber(p[2] or '0')\n"
+	"for i = 2, #KEYS do\n"
+	"  local key, what = KEYS[i], ARGV[2 * i + 1]\n"
+	"  local n = tonumber(ARGV[2 * i + 2])\n"
+	"  if what == 'lease' then\n"
+	"    redis.call('ZREM', key, ARGV[2])\n"
+	"  elseif same and what == 'key' then\n"
+	"    local was = tonumber(redis.call('HGET', key, ARGV[3]) or '0')\n"
+	"    n = math.max(n, -was)\n"
+	"    if n ~= 0 then redis.call('HINCRBY', key, ARGV[3], n) end\n"
+	"  elseif same and not (what == 'month' and set) then\n"
+	"    local was = redis.call('GET', key)\n"
+	"    n = math.max(n, -tonumber(was or '0'))\n"
+	"    if was and n ~= 0 then\n"
+	"      redis.call('INCRBY', key, n)\n"
+	"    elseif what == 'charge' then\n"
+	"      redis.call('SET', key, n, 'PX', 60000)\n"
+	"    end\n"
+	"  end\n"
+	"end\n"
+	"return 1\n"
 };
+
+/*
+ * The beginning of a fix-up: whether it is for the generation in force, and
+ * not done yet.
+ */
+#define LUA_FIXUP \
+	LUA_NUMBER \
+	LUA_ADD \
+	"local h, now, host = KEYS[1], tonumber(ARGV[4]), 'f:' .. ARGV[3]\n" \
+	"local gen = redis.call('HGET', h, 'gen')\n" \
+	"if gen ~= ARGV[2] then\n" \
+	"  local mine = number(ARGV[2])\n" \
+	"  local dead = number(redis.call('HGET', h, 'dead') or '0')\n" \
+	"  if (not gen or number(gen) < mine) and dead < mine then\n" \
+	"    redis.call('HDEL', h, 'gen')\n" \
+	"    redis.call('HSET', h, 'dead', mine)\n" \
+	"    redis.call('PEXPIRE', h, ARGV[5])\n" \
+	"  end\n" \
+	"  return 0\n" \
+	"end\n" \
+	"if tonumber(redis.call('HGET', h, host) or '0') >= tonumber(ARGV[1])\n" \
+	"then return 0 end\n" \
+	"redis.call('HSET', h, host, ARGV[1])\n"
 
 /*
  * A row of watchllm.counter_fixup; see the top of this file.
  * KEYS: the project's hash, its month, the months of its API keys, its minute,
- *	the minute of the key, its sliding window, that of the key.
- * ARGV: 1 number of the row; 2 its generation; 3 host; 4 now; 5 to add to the
- *	month; 6 to add to the minute; 7 the minute; 8 id of the API key, or
- *	""; 9 time to live of the project's hash; 10 that of the months; then
+ *	the minute of the key, its sliding window, that of the key, then tokens,
+ *	money of the day and of the month, each of the project and of the key.
+ * ARGV: 1 number of the row; 2 its generation; 3 host; 4 now; 5 time to live
+ *	of the project's hash; 6 to add to the month; 7 to add to the minute;
+ *	8 the minute; 9 id of the API key, or ""; 10 time to live of the
+ *	months; 11 that of the day; 12 tokens to add; 13 money to add; then
  *	times and event ids for sliding windows.
  * Returns 1 when it was added, else 0; the row is done with in both cases.
  */
 struct wl_script wl_scripts_fixup = { .text =
-	LUA_NUMBER
-	LUA_ADD
-	"local h, now, host = KEYS[1], tonumber(ARGV[4]), 'f:' .. ARGV[3]\n"
-	"local gen = redis.call('HGET', h, 'gen')\n"
-	"if gen ~= ARGV[2] then\n"
-	"  local mine = number(ARGV[2])\n"
-	"  local dead = number(redis.call('HGET', h, 'dead') or '0')\n"
-	"  if (not gen or number(gen) < mine) and dead < mine then\n"
-	"    redis.call('HDEL', h, 'gen')\n"
-	"    redis.call('HSET', h, 'dead', mine)\n"
-	"    redis.call('PEXPIRE', h, ARGV[9])\n"
-	"  end\n"
-	"  return 0\n"
-	"end\n"
-	"if tonumber(redis.call('HGET', h, host) or '0') >= tonumber(ARGV[1])\n"
-	"then return 0 end\n"
-	"redis.call('HSET', h, host, ARGV[1])\n"
-
+	LUA_FIXUP
 	/* a month that is not there begins with the next call, summed anew */
-	"local id, month_n = ARGV[8], tonumber(ARGV[5])\n"
+	"local id, month_n = ARGV[9], tonumber(ARGV[6])\n"
 	"if redis.call('EXISTS', KEYS[2]) == 1 then\n"
 	"  add(KEYS[2], month_n, ARGV[10])\n"
 	"  if id ~= '' then\n"
@@ -343,17 +372,37 @@ struct wl_script wl_scripts_fixup = { .text =
 	"end\n"
 
 	/* minutes that are over interest nobody */
-	"if tonumber(ARGV[7]) >= math.floor(now / 60000) then\n"
-	"  add(KEYS[4], tonumber(ARGV[6]), 60000)\n"
-	"  if id ~= '' then add(KEYS[5], tonumber(ARGV[6]), 60000) end\n"
+	"local last = id ~= '' and 1 or 0\n"
+	"for k = 0, last do\n"
+	"  if tonumber(ARGV[8]) >= math.floor(now / 60000) then\n"
+	"    add(KEYS[4 + k], tonumber(ARGV[7]), 60000)\n"
+	"    add(KEYS[8 + k], tonumber(ARGV[12]), 60000)\n"
+	"  end\n"
+	"  if tonumber(ARGV[11]) > 0 then\n"
+	"    add(KEYS[10 + k], tonumber(ARGV[13]), ARGV[11])\n"
+	"  end\n"
+	"  add(KEYS[12 + k], tonumber(ARGV[13]), ARGV[10])\n"
 	"end\n"
-	"for i = 11, #ARGV, 2 do\n"
+	"for i = 14, #ARGV, 2 do\n"
 	"  if tonumber(ARGV[i]) > now - 60000 then\n"
-	"    for k = 6, id ~= '' and 7 or 6 do\n"
+	"    for k = 6, 6 + last do\n"
 	"      redis.call('ZADD', KEYS[k], ARGV[i], ARGV[i + 1])\n"
 	"      redis.call('PEXPIRE', KEYS[k], 120000)\n"
 	"    end\n"
 	"  end\n"
+	"end\n"
+	"return 1\n"
+};
+
+/*
+ * The same for one counter, that of a limit rule.
+ * KEYS: the project's hash, the counter.
+ * ARGV: as above until 5; 6 to add; 7 time to live of the counter.
+ */
+struct wl_script wl_scripts_fixup_rule = { .text =
+	LUA_FIXUP
+	"if tonumber(ARGV[7]) > 0 then\n"
+	"  add(KEYS[2], tonumber(ARGV[6]), ARGV[7])\n"
 	"end\n"
 	"return 1\n"
 };

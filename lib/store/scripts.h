@@ -8,6 +8,7 @@
 
 extern struct wl_script wl_scripts_address;
 extern struct wl_script wl_scripts_fixup;
+extern struct wl_script wl_scripts_fixup_rule;
 extern struct wl_script wl_scripts_gate;
 extern struct wl_script wl_scripts_read;
 extern struct wl_script wl_scripts_settle;

@@ -21,7 +21,7 @@
 int __wrap_wl_counter_admit(struct wl_arena *a, const struct wl_conf *conf,
     struct wl_gate *g, struct wl_err *e);
 struct wl_settle *__wrap_wl_counter_settle_send(struct wl_arena *a,
-    const struct wl_conf *conf, const struct wl_gate *g, bool refund_month);
+    const struct wl_conf *conf, const struct wl_gate *g, const struct wl_truth *truth);
 
 /*
  * One round trip; -1 also for a reply that is no number.
@@ -90,11 +90,11 @@ __wrap_wl_counter_admit(struct wl_arena *a, const struct wl_conf *conf,
 
 struct wl_settle *
 __wrap_wl_counter_settle_send(struct wl_arena *a, const struct wl_conf *conf,
-    const struct wl_gate *g, bool refund_month)
+    const struct wl_gate *g, const struct wl_truth *truth)
 {
 	(void)a;
 	(void)conf;
 	(void)g;
-	(void)refund_month;
+	(void)truth;
 	return NULL;
 }

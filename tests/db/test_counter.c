@@ -30,6 +30,9 @@ static int64_t			now;
 struct ask {
 	struct wl_gate	g;
 	char		event[37];
+	int64_t		reserved;	/* of tokens; as many nano-dollars */
+	int64_t		tokens, nano;	/* used in the end */
+	const char	*scopes;	/* of rules, "{a,b}" */
 };
 
 static void
@@ -85,8 +88,11 @@ admitted(bool sliding, int64_t minute, int64_t month)
 static void
 settle(struct ask *a, bool refund)
 {
+	const struct wl_truth truth = { .refund_month = refund,
+	    .tokens = a->tokens, .nano = a->nano };
+
 	wl_counter_settle_wait(wl_counter_settle_send(stores_arena(), &conf,
-	    &a->g, refund));
+	    &a->g, &truth));
 }
 
 static int64_t
@@ -127,21 +133,30 @@ set_used(const char *project, int64_t minute, int64_t month)
 static void
 drain(const char *kind, const struct ask *a, bool month_counted)
 {
-	char ms[24];
+	char ms[24], reserved[24], tokens[24], nano[24];
+	bool end = kind[0] == 'E';
 	struct wl_param v[] = { WL_P(kind), WL_P(a->g.project),
 	    WL_P(a->event), WL_P(ms), WL_P(a->g.generation),
-	    WL_P(a->g.key_id), WL_P(month_counted ? "true" : "false") };
+	    WL_P(a->g.key_id), WL_P(month_counted ? "true" : "false"),
+	    WL_P(a->reserved > 0 ? reserved : NULL), WL_P(end ? tokens : NULL),
+	    WL_P(end ? nano : NULL), WL_P(a->scopes) };
 	struct wl_pg *c = wl_pg_take(WL_ROLE_DRAIN, &e);
 
 	snprintf(ms, sizeof(ms), "%lld", (long long)a->g.now_ms);
+	snprintf(reserved, sizeof(reserved), "%lld", (long long)a->reserved);
+	snprintf(tokens, sizeof(tokens), "%lld", (long long)a->tokens);
+	snprintf(nano, sizeof(nano), "%lld", (long long)a->nano);
 	if (c == NULL || wl_pg_begin(c, NULL, &e) == -1 ||
 	    wl_pg_exec(c, "SELECT watchllm.drain_open()", 0, NULL, NULL, &e) ==
 	    -1 || wl_pg_exec(c, "INSERT INTO pg_temp.stage (n, kind,"
 	    " project_id, event_id, admitted_at, process, generation,"
 	    " api_key_id, month_counted, ts, received_at, type, source, status,"
-	    " retention_class) VALUES (1, $1, $2, $3, watchllm.from_ms($4),"
+	    " retention_class, reserved_tokens, reserved_nano, tokens_output,"
+	    " cost_nano, limit_scopes) VALUES (1, $1, $2, $3,"
+	    " watchllm.from_ms($4),"
 	    " 'p', $5, $6, $7, watchllm.from_ms($4), watchllm.from_ms($4),"
-	    " 'prompt_call', 'gateway', 'success', 'short')", 7, v, NULL, &e) ==
+	    " 'prompt_call', 'gateway', 'success', 'short', $8::bigint,"
+	    " $8::bigint, $9, $10, $11)", 11, v, NULL, &e) ==
 	    -1 || wl_pg_exec(c, "SELECT watchllm.drain_run('h',"
 	    " watchllm.from_ms($1))", 1, &v[3], NULL, &e) == -1 ||
 	    wl_pg_commit(c, &e) == -1) {
@@ -168,7 +183,8 @@ fix_up(int max, bool forget)
 	r = c == NULL ? NULL : wl_pg_query(c, stores_arena(),
 	    "SELECT id, project_id, api_key_id, generation,"
 	    " watchllm.to_ms(watchllm.day_start(month)), minute, month_n,"
-	    " minute_n, calls, host FROM watchllm.drain_fixups('h')", 0, NULL,
+	    " minute_n, calls, host, scope, tokens_n, nano_n"
+	    " FROM watchllm.drain_fixups('h')", 0, NULL,
 	    &e);
 	if (r == NULL) {
 		printf("# %s\n", e.detail);
@@ -186,6 +202,9 @@ fix_up(int max, bool forget)
 		f.minute_n = wl_rows_int(r, i, 7, 0);
 		f.calls = wl_rows_get(r, i, 8);
 		f.host = wl_rows_get(r, i, 9);
+		f.scope = wl_rows_get(r, i, 10);
+		f.tokens_n = wl_rows_int(r, i, 11, 0);
+		f.nano_n = wl_rows_int(r, i, 12, 0);
 		CU_ASSERT_EQUAL(wl_counter_fixup(stores_arena(), &conf, &f, now,
 		    &e), 0);
 		if (forget && i == wl_rows_count(r) - 1)
@@ -671,6 +690,404 @@ test_reconciling(void)
 	each(reconciling);
 }
 
+/* ---- tokens, money, rules ---------------------------------------------- */
+
+#define USER_CALLS	"m:r1:00112233445566778899aabbccddeeff"
+#define USER_MONTH	"q:r2:00112233445566778899aabbccddeeff"
+#define USER_TOKENS	"t:r3:00112233445566778899aabbccddeeff"
+#define USER_DAY	"d:r4:00112233445566778899aabbccddeeff"
+#define TAG_SPENT	"b:r5"
+#define USER_LEASES	"c:r6:00112233445566778899aabbccddeeff"
+
+static void
+row_of(struct wl_gate *g, enum wl_limit_name name, int64_t limit, int64_t cost)
+{
+	row(g, name, name == WL_LN_LEASE || name == WL_LN_KEY_LEASE ?
+	    WL_L_LEASE : WL_L_FIXED, limit);
+	g->rows[g->nrows - 1].cost = cost;
+}
+
+static void
+rule(struct wl_gate *g, const char *scope, int64_t limit, int64_t cost)
+{
+	struct wl_limit_row *r = &g->rows[g->nrows];
+
+	row(g, WL_LN_RULE, WL_L_FIXED, limit);
+	r->cost = cost;
+	r->scope = scope;
+	r->rule_unit = wl_limit_scope_unit(scope);
+	if (r->rule_unit == WL_LU_LEASE)
+		r->kind = WL_L_LEASE;
+}
+
+/*
+ * A call that reserves N tokens and as many nano-dollars of LIMIT each.
+ */
+static void
+prepare_cost(struct ask *a, int64_t n, int64_t limit)
+{
+	prepare(a, false, 100000, 100000);
+	row_of(&a->g, WL_LN_TOKENS, limit, n);
+	row_of(&a->g, WL_LN_KEY_TOKENS, limit, n);
+	row_of(&a->g, WL_LN_DAY_NANO, limit, n);
+	row_of(&a->g, WL_LN_KEY_DAY_NANO, limit, n);
+	row_of(&a->g, WL_LN_MONTH_NANO, limit, n);
+	row_of(&a->g, WL_LN_KEY_MONTH_NANO, limit, n);
+	rule(&a->g, USER_MONTH, 100000, 1);
+	rule(&a->g, USER_TOKENS, limit, n);
+	rule(&a->g, USER_DAY, limit, n);
+	rule(&a->g, TAG_SPENT, limit, n);
+	a->reserved = a->tokens = a->nano = n;
+	a->scopes = "{" USER_MONTH "," USER_TOKENS "," USER_DAY ","
+	    TAG_SPENT "}";
+}
+
+static int64_t
+used_of(enum wl_limit_name name, const char *scope)
+{
+	struct wl_gate g = { .project = p.id, .key_id = p.key_id,
+	    .now_ms = now };
+
+	if (scope != NULL)
+		rule(&g, scope, 1000, 1);
+	else
+		row_of(&g, name, 1000, 1);
+	CU_ASSERT_EQUAL(wl_counter_read(stores_arena(), &conf, &g, &e), 0);
+	return g.rows[0].used;
+}
+
+/*
+ * All that counts tokens or money says TOKENS or NANO.
+ */
+static bool
+costs_are(int64_t tokens, int64_t nano)
+{
+	static const enum wl_limit_name money[] = { WL_LN_DAY_NANO,
+	    WL_LN_KEY_DAY_NANO, WL_LN_MONTH_NANO, WL_LN_KEY_MONTH_NANO };
+	bool same = used_of(WL_LN_TOKENS, NULL) == tokens &&
+	    used_of(WL_LN_KEY_TOKENS, NULL) == tokens &&
+	    used_of(WL_LN_RULE, USER_TOKENS) == tokens &&
+	    used_of(WL_LN_RULE, USER_DAY) == nano &&
+	    used_of(WL_LN_RULE, TAG_SPENT) == nano;
+	size_t i;
+
+	for (i = 0; i < 4; i++)
+		same = same && used_of(money[i], NULL) == nano;
+	if (!same)
+		printf("# tokens %lld %lld %lld, money %lld %lld %lld %lld "
+		    "%lld %lld; wanted %lld, %lld\n",
+		    (long long)used_of(WL_LN_TOKENS, NULL),
+		    (long long)used_of(WL_LN_KEY_TOKENS, NULL),
+		    (long long)used_of(WL_LN_RULE, USER_TOKENS),
+		    (long long)used_of(money[0], NULL),
+		    (long long)used_of(money[1], NULL),
+		    (long long)used_of(money[2], NULL),
+		    (long long)used_of(money[3], NULL),
+		    (long long)used_of(WL_LN_RULE, USER_DAY),
+		    (long long)used_of(WL_LN_RULE, TAG_SPENT),
+		    (long long)tokens, (long long)nano);
+	return same;
+}
+
+/*
+ * One of N calls, each of 7, against a limit on one thing: as many as fit.
+ */
+struct cost_crowd {
+	enum wl_limit_name	 name;
+	const char		*scope;
+	int64_t			 limit, cost;
+	int			 admitted, wrong;
+};
+
+static void
+one_of_costs(void *arg)
+{
+	struct cost_crowd *c = arg;
+	struct ask a;
+
+	prepare(&a, false, 100000, 100000);
+	if (c->scope != NULL)
+		rule(&a.g, c->scope, c->limit, c->cost);
+	else
+		row_of(&a.g, c->name, c->limit, c->cost);
+	if (decide(&a) == WL_G_ADMITTED)
+		c->admitted++;
+	else if (a.g.refused_by != 2)
+		c->wrong++;
+	if (a.g.rows[2].used > c->limit)
+		c->wrong++;
+}
+
+static void
+crowd_of(enum wl_limit_name name, const char *scope, int64_t cost)
+{
+	const int64_t limits[] = { 0, 6, 7, 70, 7 * N / 2 + 3, 7 * N - 1,
+	    7 * N };
+	int64_t base = used_of(name, scope), room;
+	struct cost_crowd c;
+	size_t i;
+	int k;
+
+	for (i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		now += 60000;
+		if (cost != 1 && base > 0)
+			base = used_of(name, scope);
+		base = used_of(name, scope);
+		c = (struct cost_crowd){ name, scope, base + limits[i], cost,
+		    0, 0 };
+		for (k = 0; k < N / 3; k++)
+			stores_spawn(one_of_costs, &c);
+		CU_ASSERT_TRUE(stores_join(30000));
+		room = base + limits[i] == 0 ? 0 : limits[i] / cost;
+		CU_ASSERT_EQUAL(c.admitted, room < N / 3 ? room : N / 3);
+		CU_ASSERT_EQUAL(c.wrong, 0);
+		CU_ASSERT_EQUAL(used_of(name, scope), base +
+		    c.admitted * cost);
+		base = 0;
+	}
+}
+
+static void
+cost_crowds(void)
+{
+	static const enum wl_limit_name names[] = { WL_LN_TOKENS,
+	    WL_LN_KEY_TOKENS, WL_LN_DAY_NANO, WL_LN_KEY_DAY_NANO,
+	    WL_LN_MONTH_NANO, WL_LN_KEY_MONTH_NANO };
+	static const char *const scopes[] = { USER_CALLS, USER_MONTH,
+	    USER_TOKENS, USER_DAY, TAG_SPENT };
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		crowd_of(names[i], NULL, 7);
+	for (i = 0; i < sizeof(scopes) / sizeof(scopes[0]); i++)
+		crowd_of(WL_LN_RULE, scopes[i], i < 2 ? 1 : 7);
+}
+
+static void
+test_cost_crowds(void)
+{
+	each(cost_crowds);
+}
+
+static void
+reserving(void)
+{
+	struct ask a, b;
+
+	prepare_cost(&a, 60, 100);
+	CU_ASSERT_EQUAL(decide(&a), WL_G_ADMITTED);
+	CU_ASSERT_TRUE(costs_are(60, 60));
+	/* there is no room for another, and nothing of it is debited */
+	prepare_cost(&b, 41, 100);
+	CU_ASSERT_EQUAL(decide(&b), WL_G_REFUSED);
+	CU_ASSERT_EQUAL(b.g.refused_by, 2);
+	CU_ASSERT_TRUE(costs_are(60, 60));
+	CU_ASSERT_EQUAL(minute_used(), 1);
+	CU_ASSERT_EQUAL(used_of(WL_LN_RULE, USER_MONTH), 1);
+	/* what is not used is given back */
+	a.tokens = 10;
+	a.nano = 20;
+	settle(&a, false);
+	CU_ASSERT_TRUE(costs_are(10, 20));
+	prepare_cost(&b, 41, 100);
+	CU_ASSERT_EQUAL(decide(&b), WL_G_ADMITTED);
+	CU_ASSERT_TRUE(costs_are(51, 61));
+	/* more than was reserved counts, beyond the limit too */
+	b.tokens = 141;
+	b.nano = 241;
+	settle(&b, true);
+	CU_ASSERT_EQUAL(used_of(WL_LN_DAY_NANO, NULL), 261);
+	CU_ASSERT_EQUAL(used_of(WL_LN_RULE, TAG_SPENT), 261);
+	CU_ASSERT_EQUAL(used_of(WL_LN_RULE, USER_MONTH), 1);
+	prepare_cost(&b, 1, 100);
+	CU_ASSERT_EQUAL(decide(&b), WL_G_REFUSED);
+	/* a day later the day's is free, the month's is not */
+	now += 86400000;
+	CU_ASSERT_EQUAL(used_of(WL_LN_DAY_NANO, NULL), 0);
+	CU_ASSERT_EQUAL(used_of(WL_LN_RULE, USER_DAY), 0);
+	CU_ASSERT_EQUAL(used_of(WL_LN_MONTH_NANO, NULL), 261);
+	/* never below zero: an operator took it away meanwhile */
+	prepare_cost(&a, 50, 1000);
+	CU_ASSERT_EQUAL(decide(&a), WL_G_ADMITTED);
+	a.nano = -1000;
+	settle(&a, false);
+	CU_ASSERT_EQUAL(used_of(WL_LN_DAY_NANO, NULL), 0);
+}
+
+static void
+test_reserving(void)
+{
+	each(reserving);
+}
+
+/*
+ * Tokens beyond the reservation are paid by the minute in which the call
+ * ends; what is given back goes to the minute of its admission, if that is
+ * still counted.
+ */
+static void
+late_tokens(void)
+{
+	int64_t real = wl_clock_ms();
+	struct ask a;
+
+	now = real - 60000;
+	prepare_cost(&a, 10, 1000);
+	CU_ASSERT_EQUAL(decide(&a), WL_G_ADMITTED);
+	a.tokens = 25;
+	settle(&a, false);
+	CU_ASSERT_EQUAL(used_of(WL_LN_TOKENS, NULL), 10);
+	now = wl_clock_ms();
+	if (now / 60000 == real / 60000)
+		CU_ASSERT_EQUAL(used_of(WL_LN_TOKENS, NULL), 15);
+	/* the day's money is that of the admission */
+	CU_ASSERT_EQUAL(used_of(WL_LN_MONTH_NANO, NULL), 10);
+}
+
+static void
+test_late_tokens(void)
+{
+	each(late_tokens);
+}
+
+static void
+shadows(void)
+{
+	struct ask a;
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		prepare(&a, false, 100, 100);
+		rule(&a.g, USER_CALLS, 2, 1);
+		a.g.rows[2].shadow = true;
+		rule(&a.g, USER_DAY, 0, 5);
+		a.g.rows[3].shadow = true;
+		CU_ASSERT_EQUAL(decide(&a), WL_G_ADMITTED);
+		CU_ASSERT_EQUAL(a.g.rows[2].used, i + 1);
+		CU_ASSERT_EQUAL(wl_limit_row_exceeded(&a.g.rows[2], true),
+		    i == 2);
+		CU_ASSERT_TRUE(wl_limit_row_exceeded(&a.g.rows[3], true));
+	}
+	CU_ASSERT_EQUAL(used_of(WL_LN_RULE, USER_DAY), 15);
+}
+
+static void
+test_shadows(void)
+{
+	each(shadows);
+}
+
+static void
+key_leases(void)
+{
+	struct ask a[3];
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		prepare(&a[i], false, 100, 100);
+		row_of(&a[i].g, WL_LN_LEASE, 10, 1);
+		row_of(&a[i].g, WL_LN_KEY_LEASE, 2, 1);
+		rule(&a[i].g, USER_LEASES, 5, 1);
+	}
+	CU_ASSERT_EQUAL(decide(&a[0]), WL_G_ADMITTED);
+	CU_ASSERT_EQUAL(decide(&a[1]), WL_G_ADMITTED);
+	CU_ASSERT_EQUAL(decide(&a[2]), WL_G_REFUSED);
+	CU_ASSERT_EQUAL(a[2].g.refused_by, 3);
+	settle(&a[1], false);
+	CU_ASSERT_EQUAL(used_of(WL_LN_KEY_LEASE, NULL), 1);
+	CU_ASSERT_EQUAL(used_of(WL_LN_RULE, USER_LEASES), 1);
+	/* a killed worker gives nothing back, time does */
+	now += 5000;
+	CU_ASSERT_EQUAL(used_of(WL_LN_LEASE, NULL), 0);
+	CU_ASSERT_EQUAL(used_of(WL_LN_KEY_LEASE, NULL), 0);
+	CU_ASSERT_EQUAL(used_of(WL_LN_RULE, USER_LEASES), 0);
+}
+
+static void
+test_key_leases(void)
+{
+	each(key_leases);
+}
+
+/*
+ * A budget that a plan gets on the way begins with what was spent before.
+ */
+static void
+later_budget(void)
+{
+	struct ask a;
+
+	prepare(&a, false, 100, 100);
+	a.scopes = "{}";
+	CU_ASSERT_EQUAL(decide(&a), WL_G_ADMITTED);
+	a.nano = 90;
+	drain("E", &a, true);
+	p.version = strtoll(stores_sql("UPDATE watchllm.project SET version ="
+	    " nextval('watchllm.version_seq') WHERE id = '%s'"
+	    " RETURNING version", p.id), NULL, 10);
+	CU_ASSERT_EQUAL(wl_counter_version(stores_arena(), &conf, p.id,
+	    p.version, &e), 0);
+	prepare_cost(&a, 11, 100);
+	CU_ASSERT_EQUAL(decide(&a), WL_G_REFUSED);
+	CU_ASSERT_EQUAL(a.g.rows[a.g.refused_by].name, WL_LN_DAY_NANO);
+	CU_ASSERT_EQUAL(a.g.rows[a.g.refused_by].used, 90);
+	prepare_cost(&a, 10, 100);
+	CU_ASSERT_EQUAL(decide(&a), WL_G_ADMITTED);
+	CU_ASSERT_EQUAL(used_of(WL_LN_KEY_MONTH_NANO, NULL), 100);
+}
+
+static void
+test_later_budget(void)
+{
+	each(later_budget);
+}
+
+static void
+spent(void)
+{
+	struct ask a;
+	int64_t before, after;
+
+	stores_sql("UPDATE watchllm.plan SET budget_month_nano = 100"
+	    " WHERE id = 'free'");
+	p.version = strtoll(stores_sql("SELECT version FROM watchllm.project"
+	    " WHERE id = '%s'", p.id), NULL, 10);
+	prepare_cost(&a, 30, 100);
+	CU_ASSERT_EQUAL(decide(&a), WL_G_ADMITTED);
+	drain("E", &a, true);
+	settle(&a, false);
+	CU_ASSERT_EQUAL(wl_counter_set_spent(stores_arena(), &conf, "test",
+	    p.id, now, 5, 95, &e), 0);
+	CU_ASSERT_EQUAL(used_of(WL_LN_DAY_NANO, NULL), 5);
+	CU_ASSERT_EQUAL(used_of(WL_LN_MONTH_NANO, NULL), 95);
+	CU_ASSERT_EQUAL(used_of(WL_LN_KEY_MONTH_NANO, NULL), 30);
+	prepare_cost(&a, 6, 100);
+	CU_ASSERT_EQUAL(decide(&a), WL_G_REFUSED);
+	CU_ASSERT_EQUAL(a.g.rows[a.g.refused_by].name, WL_LN_MONTH_NANO);
+	CU_ASSERT_EQUAL(wl_counter_set_spent(stores_arena(), &conf, "test",
+	    "nobody", now, 5, 95, &e), -1);
+	CU_ASSERT_EQUAL(e.code, WL_E_NOT_FOUND);
+	/* a reservation that nobody settled is found when all is quiet */
+	now += 180000;
+	prepare_cost(&a, 5, 100);
+	CU_ASSERT_EQUAL(decide(&a), WL_G_ADMITTED);
+	a.nano = 1;
+	drain("E", &a, true);
+	CU_ASSERT_EQUAL(used_of(WL_LN_MONTH_NANO, NULL), 100);
+	now += 180000;
+	CU_ASSERT_EQUAL(wl_counter_reconcile(stores_arena(), &conf, p.id, now,
+	    true, &before, &after, &e), 1);
+	CU_ASSERT_EQUAL(used_of(WL_LN_MONTH_NANO, NULL), 96);
+	stores_sql("UPDATE watchllm.plan SET budget_month_nano = NULL"
+	    " WHERE id = 'free'");
+}
+
+static void
+test_spent(void)
+{
+	each(spent);
+}
+
 /* ---- Redis: keys, lost data -------------------------------------------- */
 
 static int64_t
@@ -1004,7 +1421,7 @@ one_step(struct story *s)
 	case 0: case 1: case 2: case 3:
 		if (s->n == CALLS)
 			return;
-		prepare(&s->a[s->n], false, 10000, 10000);
+		prepare_cost(&s->a[s->n], 10, 100000);
 		if (decide(&s->a[s->n]) == WL_G_ADMITTED)
 			s->n++;
 		return;
@@ -1018,6 +1435,7 @@ one_step(struct story *s)
 		if (s->n > 0 && !s->done[i]) {
 			s->done[i] = true;
 			s->refund[i] = wl_rand_below(2) == 0;
+			s->a[i].nano = wl_rand_below(20);
 			settle(&s->a[i], s->refund[i]);
 		}
 		return;
@@ -1046,7 +1464,7 @@ static void
 story(void)
 {
 	struct story *s = wl_arena_alloc(stores_arena(), sizeof(*s));
-	int64_t want = 0;
+	int64_t want = 0, nano = 0;
 	int i;
 
 	for (i = 0; i < 150; i++)
@@ -1054,7 +1472,7 @@ story(void)
 	/* a call, so that there are counters; then the rest is drained */
 	CU_ASSERT_TRUE(s->n > 0);
 	if (s->n < CALLS) {
-		prepare(&s->a[s->n], false, 10000, 10000);
+		prepare_cost(&s->a[s->n], 10, 100000);
 		if (decide(&s->a[s->n]) == WL_G_ADMITTED)
 			s->n++;
 	}
@@ -1064,11 +1482,17 @@ story(void)
 		if (s->done[i] && !s->ended[i])
 			drain("E", &s->a[i], !s->refund[i]);
 		want += !(s->done[i] && s->refund[i]);
+		nano += s->a[i].nano;
 	}
 	while (fix_up(100, false) > 0)
 		;
 	CU_ASSERT_EQUAL(ledger(), want);
 	CU_ASSERT_EQUAL(month_used(), want);
+	CU_ASSERT_EQUAL(used_of(WL_LN_MONTH_NANO, NULL), nano);
+	CU_ASSERT_EQUAL(used_of(WL_LN_KEY_DAY_NANO, NULL), nano);
+	CU_ASSERT_EQUAL(used_of(WL_LN_RULE, USER_MONTH), want);
+	CU_ASSERT_EQUAL(used_of(WL_LN_RULE, USER_DAY), nano);
+	CU_ASSERT_EQUAL(used_of(WL_LN_RULE, TAG_SPENT), nano);
 	/* and it counts on from there */
 	prepare(&s->a[0], false, 10000, want + 1);
 	CU_ASSERT_EQUAL(decide(&s->a[0]), WL_G_ADMITTED);
@@ -1163,6 +1587,14 @@ main(void)
 		{ "set and reset", test_operators },
 		{ "what is set holds", test_set_holds },
 		{ "reconcile", test_reconciling },
+		{ "100 at once, tokens, money and rules, both kinds",
+		    test_cost_crowds },
+		{ "reservations", test_reserving },
+		{ "tokens beyond the reservation", test_late_tokens },
+		{ "limits in shadow mode", test_shadows },
+		{ "leases of keys and rules", test_key_leases },
+		{ "a budget that comes later", test_later_budget },
+		{ "what was spent is set, and reconciled", test_spent },
 		{ "names of keys, and when they expire", test_key_names },
 		{ "expiries do not move", test_expiries },
 		{ "a version that nobody confirmed", test_aging },

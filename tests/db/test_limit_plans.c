@@ -14,6 +14,7 @@
 #include "lib/base/rand.h"
 #include "lib/core/address.h"
 #include "lib/core/auth.h"
+#include "lib/core/call.h"
 #include "lib/http/req.h"
 #include "tests/db/stores.h"
 
@@ -97,6 +98,7 @@ calls(struct wl_auth **auth, const char *key, int most)
 {
 	struct wl_req r = { .arena = stores_arena() };
 	struct wl_admission ad;
+	struct wl_ask ask = { .model = WL_STR("") };
 	int n;
 
 	r.key = (char *)(uintptr_t)key;
@@ -104,7 +106,8 @@ calls(struct wl_auth **auth, const char *key, int most)
 	for (n = 0; n < most; n++) {
 		memset(&err, 0, sizeof(err));
 		wl_uuid7(wl_clock_ms(), r.id);
-		if (wl_limit_admit(&r, &stores_conf, auth, &ad, &err) == -1)
+		if (wl_limit_admit(&r, &stores_conf, NULL, &ask, auth,
+		    &ad, &err) == -1)
 			break;
 	}
 	return n;

@@ -88,7 +88,13 @@ keys(void)
 	CU_ASSERT_EQUAL(k.month, 250000);
 	CU_ASSERT_EQUAL(k.key_rpm, 7);
 	CU_ASSERT_EQUAL(k.key_month, WL_NO_LIMIT);
-	CU_ASSERT_EQUAL(k.concurrent, 3);
+	CU_ASSERT_EQUAL(k.concurrent, WL_NO_LIMIT);
+	CU_ASSERT_EQUAL(k.key_concurrent, 3);
+	CU_ASSERT_EQUAL(k.tokens, WL_NO_LIMIT);
+	CU_ASSERT_EQUAL(k.key_month_nano, WL_NO_LIMIT);
+	CU_ASSERT_STRING_EQUAL(k.unknown_price, "allow");
+	CU_ASSERT_STRING_EQUAL(k.overrun, "allow");
+	CU_ASSERT_PTR_NULL(k.rules);
 	CU_ASSERT_FALSE(k.sliding);
 	CU_ASSERT_FALSE(k.cache_hits_free);
 	CU_ASSERT_FALSE(k.revoked);

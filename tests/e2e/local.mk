@@ -16,6 +16,7 @@ EXTRA_DIST += \
 	tests/e2e/setup.sh \
 	tests/e2e/test_admin.py \
 	tests/e2e/test_billing.py \
+	tests/e2e/test_budgets.py \
 	tests/e2e/test_cache.py \
 	tests/e2e/test_cli.py \
 	tests/e2e/test_cli_secrets.py \

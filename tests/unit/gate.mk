@@ -3,9 +3,11 @@ UNIT_TESTS += \
 	tests/unit/test_auth \
 	tests/unit/test_key \
 	tests/unit/test_limit \
+	tests/unit/test_limit_rule \
 	tests/unit/test_operator \
 	tests/unit/test_out \
 	tests/unit/test_prom \
+	tests/unit/test_reserve \
 	tests/unit/test_routes \
 	tests/unit/test_serve \
 	tests/unit/test_usage

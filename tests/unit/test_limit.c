@@ -14,6 +14,10 @@
 #include "lib/base/conf.h"
 #include "lib/base/err.h"
 #include "lib/core/auth.h"
+#include "lib/core/call.h"
+#include "lib/core/limit_priv.h"
+#include "lib/core/limit_rule.h"
+#include "lib/http/io.h"
 #include "lib/http/req.h"
 #include "lib/http/resp.h"
 #include "tests/unit/tap.h"
@@ -65,8 +69,8 @@ wl_counter_admit(struct wl_arena *a, const struct wl_conf *conf,
 	}
 	g->result = WL_G_ADMITTED;
 	for (i = g->nrows - 1; i >= 0; i--)
-		if (counter.used[g->rows[i].name] + g->rows[i].cost >
-		    g->rows[i].limit) {
+		if (!g->rows[i].exempt && counter.used[g->rows[i].name] +
+		    g->rows[i].cost > g->rows[i].limit) {
 			g->result = WL_G_REFUSED;
 			g->refused_by = i;
 		}
@@ -136,6 +140,7 @@ static struct wl_conf		 conf;
 static struct wl_auth		 who, other, *auth;
 static struct wl_admission	 ad;
 static struct wl_req		 req;
+static struct wl_ask		 ask;
 static struct wl_resp		 resp;
 static struct wl_err		 err;
 
@@ -168,7 +173,11 @@ begin(void)
 	who = (struct wl_auth){ .project = "p1", .plan = "free",
 	    .key_id = "k1", .key_prefix = "abcdef", .version = 1, .rpm = 10,
 	    .month = 50000, .key_rpm = -1, .key_month = -1,
-	    .concurrent = -1 };
+	    .concurrent = -1, .key_concurrent = -1, .tokens = -1,
+	    .key_tokens = -1, .day_nano = -1, .month_nano = -1,
+	    .key_day_nano = -1, .key_month_nano = -1 };
+	memset(&ask, 0, sizeof(ask));
+	ask.model = WL_STR("");
 	auth = &who;
 	req.arena = arena;
 	memcpy(req.id, "01900000-0000-7000-8000-000000000000", 37);
@@ -187,7 +196,7 @@ static int
 admit(void)
 {
 	memset(&err, 0, sizeof(err));
-	return wl_limit_admit(&req, &conf, &auth, &ad, &err);
+	return wl_limit_admit(&req, &conf, NULL, &ask, &auth, &ad, &err);
 }
 
 static const char *
@@ -441,6 +450,112 @@ at_once(void)
 }
 
 static void
+of_tokens(void)
+{
+	begin();
+	who.tokens = 1000;
+	who.key_tokens = 600;
+	ask.input_estimate = 88;
+	counter.used[WL_LN_TOKENS] = 400;
+	CU_ASSERT_EQUAL(admit(), 0);
+	CU_ASSERT_EQUAL(ad.reserve.tokens, 600);	/* and 512 of output */
+	CU_ASSERT_TRUE(ad.reserved);
+	headers();
+	CU_ASSERT_STRING_EQUAL(header("RateLimit-Policy"),
+	    "\"minute\";q=10;w=60, \"tokens\";q=1000;qu=\"tokens\";w=60, "
+	    "\"key-tokens\";q=600;qu=\"tokens\";w=60, "
+	    "\"month\";q=50000;w=2678400");
+	CU_ASSERT_EQUAL(admit(), -1);
+	CU_ASSERT_STRING_EQUAL(body(), "{\"error\":{\"message\":\"Too many"
+	    " tokens. You can use 1000 per minute on the free plan; this"
+	    " request may use 600.\",\"type\":\"rate_limit_error\",\"code\":"
+	    "\"tokens_per_minute_exceeded\",\"details\":{\"used\":1000,"
+	    "\"limit\":1000,\"remaining\":0,\"requested\":600,"
+	    "\"resetAt\":1736001720,\"retryAfter\":47}}}");
+	CU_ASSERT_EQUAL(err.retry_after, 47);
+	/* one that can never be admitted */
+	ask.input_estimate = 5000;
+	CU_ASSERT_EQUAL(admit(), -1);
+	CU_ASSERT_EQUAL(err.retry_after, 0);
+	/* nothing is estimated for who has no such limit */
+	who.tokens = who.key_tokens = -1;
+	CU_ASSERT_EQUAL(admit(), 0);
+	CU_ASSERT_FALSE(ad.reserved);
+	end();
+}
+
+static void
+of_money(void)
+{
+	begin();
+	who.day_nano = 2500000000;
+	who.key_month_nano = 10;
+	counter.used[WL_LN_DAY_NANO] = 2500000001;
+	/* no model: it will be refused, and costs nothing until then */
+	CU_ASSERT_EQUAL(admit(), 0);
+	CU_ASSERT_EQUAL(ad.gate.nrows, 4);
+	CU_ASSERT_TRUE(ad.gate.rows[2].exempt && ad.gate.rows[3].exempt);
+	ad.gate.rows[2] = (struct wl_limit_row){
+	    .name = WL_LN_DAY_NANO, .limit = 2500000000, .used = 2500000001,
+	    .reset_ms = 1736035200000, .cost = 1200 };
+	ad.gate.refused_by = 2;
+	CU_ASSERT_EQUAL(wl_limit_refuse(arena, &conf, &who, &ad, &err), -1);
+	CU_ASSERT_STRING_EQUAL(body(), "{\"error\":{\"message\":\"Budget"
+	    " exceeded. You can spend $2.50 per day on the free plan.\","
+	    "\"type\":\"quota_exceeded_error\",\"code\":\"budget_exceeded\","
+	    "\"details\":{\"used\":2.500000001,\"limit\":2.500000000,"
+	    "\"remaining\":0.000000000,\"requested\":0.000001200,"
+	    "\"currency\":\"USD\",\"resetAt\":1736035200,\"upgradeUrl\":"
+	    "\"https://watchllm.example/dashboard/billing\"}}}");
+	end();
+}
+
+static const char *
+no_param(struct wl_io *io, const char *name)
+{
+	(void)io;
+	(void)name;
+	return NULL;
+}
+
+static void
+of_rules(void)
+{
+	static const struct wl_io_ops ops = { .param = no_param };
+	static struct wl_io io = { &ops, -1 };
+	static struct wl_limit_rule rules[] = {
+		{ "r1", WL_RS_MODEL, "gpt*", WL_LU_MINUTE, 3, false },
+		{ "r2", WL_RS_MODEL, "*", WL_LU_LEASE, 2, true },
+	};
+
+	begin();
+	req.io = &io;
+	who.rules = rules;
+	who.nrules = 2;
+	ask.model = WL_STR("gpt-4o");
+	CU_ASSERT_EQUAL(admit(), 0);
+	CU_ASSERT_EQUAL(ad.gate.nrows, 4);
+	CU_ASSERT_EQUAL(wl_limit_shadowed(&ad), 0);
+	/* many rules are nobody's business until they refuse */
+	headers();
+	CU_ASSERT_PTR_NULL(strstr(header("RateLimit-Policy"), "rule"));
+	ad.gate.rows[3].used = 3;
+	CU_ASSERT_EQUAL(wl_limit_shadowed(&ad), 1);
+	ad.gate.rows[2].used = 3;
+	ad.gate.result = WL_G_REFUSED;
+	ad.gate.refused_by = 2;
+	CU_ASSERT_EQUAL(wl_limit_refuse(arena, &conf, &who, &ad, &err), -1);
+	CU_ASSERT_STRING_EQUAL(err.msg, "Rate limit exceeded. You can make 3"
+	    " requests per minute for this model.");
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.details,
+	    "\"rule\":\"r1\",\"per\":\"model\"}"));
+	headers();
+	CU_ASSERT_PTR_NOT_NULL(strstr(header("RateLimit-Policy"),
+	    "\"rule-minute\";q=3;w=60"));
+	end();
+}
+
+static void
 stale(void)
 {
 	begin();
@@ -577,6 +692,9 @@ main(void)
 		{ "a sliding window", sliding },
 		{ "the tighter limit of a key", of_the_key },
 		{ "calls at once", at_once },
+		{ "tokens", of_tokens },
+		{ "money", of_money },
+		{ "rules", of_rules },
 		{ "STALE, once and for ever", stale },
 		{ "the limiter is away: open", away_open },
 		{ "the limiter is away: closed", away_closed },

@@ -25,6 +25,8 @@
 #include "lib/core/event.h"
 #include "lib/core/model.h"
 #include "lib/core/models.h"
+#include "lib/core/price.h"
+#include "lib/core/route.h"
 #include "lib/store/db.h"
 #include "lib/store/db_health.h"
 #include "lib/store/db_migrate.h"
@@ -74,7 +76,11 @@ wl_db_auth_key(struct wl_arena *a, const uint8_t h[32], struct wl_db_key *k,
 	    .project_name = "One", .prefix = prefix, .kind = "proj",
 	    .scopes = "gateway", .plan = "free", .rpm = 10, .month = 50000,
 	    .key_rpm = WL_NO_LIMIT, .key_month = WL_NO_LIMIT,
-	    .concurrent = WL_NO_LIMIT, .retention_class = "short",
+	    .concurrent = WL_NO_LIMIT, .key_concurrent = WL_NO_LIMIT,
+	    .tokens = WL_NO_LIMIT, .key_tokens = WL_NO_LIMIT,
+	    .day_nano = WL_NO_LIMIT, .month_nano = WL_NO_LIMIT,
+	    .key_day_nano = WL_NO_LIMIT, .key_month_nano = WL_NO_LIMIT,
+	    .retention_class = "short",
 	    .settings = "{}", .version = 1 };
 	return 1;
 }
@@ -115,13 +121,13 @@ wl_counter_read(struct wl_arena *a, const struct wl_conf *c, struct wl_gate *g,
 
 struct wl_settle *
 wl_counter_settle_send(struct wl_arena *a, const struct wl_conf *c,
-    const struct wl_gate *g, bool refund_month)
+    const struct wl_gate *g, const struct wl_truth *truth)
 {
 	(void)a;
 	(void)c;
 	(void)g;
 	note("settle");
-	seen.refunded = refund_month;
+	seen.refunded = truth->refund_month;
 	return (struct wl_settle *)&seen;
 }
 
@@ -155,6 +161,21 @@ wl_counter_set(struct wl_arena *a, const struct wl_conf *c, const char *actor,
 	(void)p;
 	(void)now_ms;
 	(void)minute;
+	(void)month;
+	return wl_err_set(e, WL_E_INTERNAL, NULL);
+}
+
+int
+wl_counter_set_spent(struct wl_arena *a, const struct wl_conf *c,
+    const char *actor, const char *project, int64_t now_ms, int64_t day,
+    int64_t month, struct wl_err *e)
+{
+	(void)a;
+	(void)c;
+	(void)actor;
+	(void)project;
+	(void)now_ms;
+	(void)day;
 	(void)month;
 	return wl_err_set(e, WL_E_INTERNAL, NULL);
 }
@@ -275,6 +296,61 @@ wl_redis_up(void)
 uint64_t
 wl_redis_epoch(void)
 {
+	return 0;
+}
+
+void
+wl_model_call(const struct wl_req *r, const struct wl_ask *with,
+    struct wl_route_call *call)
+{
+	(void)r;
+	(void)with;
+	memset(call, 0, sizeof(*call));
+}
+
+int
+wl_model_route(struct wl_arena *a, const struct wl_conf *c,
+    const struct wl_auth *auth, const struct wl_keyring *keys,
+    struct wl_str model, const char *provider_key,
+    const struct wl_route_call *call,
+    struct wl_target targets[WL_TARGETS],
+    struct wl_routed *routed, struct wl_err *e)
+{
+	(void)call;
+	(void)routed;
+	(void)a;
+	(void)c;
+	(void)auth;
+	(void)keys;
+	(void)model;
+	(void)provider_key;
+	(void)targets;
+	return wl_err_set(e, WL_E_MODEL_NOT_FOUND, NULL);
+}
+
+int
+wl_price_media(const char *provider, const char *model, enum wl_api api,
+    const struct wl_usage *u, const struct wl_units *units, int64_t *nano,
+    int64_t *effective_ms)
+{
+	(void)provider;
+	(void)model;
+	(void)api;
+	(void)u;
+	(void)effective_ms;
+	*nano = 1000 * units->images;
+	return units->images > 0;
+}
+
+int
+wl_price_cost(const char *provider, const char *model,
+    const struct wl_usage *u, int64_t *nano, int64_t *effective_ms)
+{
+	(void)provider;
+	(void)model;
+	(void)u;
+	(void)nano;
+	(void)effective_ms;
 	return 0;
 }
 

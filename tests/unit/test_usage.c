@@ -54,6 +54,16 @@ wl_counter_set(struct wl_arena *a, const struct wl_conf *c, const char *actor,
 }
 
 int
+wl_counter_set_spent(struct wl_arena *a, const struct wl_conf *c,
+    const char *actor, const char *project, int64_t now_ms, int64_t day_nano,
+    int64_t month_nano, struct wl_err *e)
+{
+	(void)day_nano;
+	(void)month_nano;
+	return wl_counter_set(a, c, actor, project, now_ms, -1, -1, e);
+}
+
+int
 wl_counter_add(struct wl_arena *a, const struct wl_conf *c, const char *actor,
     const char *project, int64_t now_ms, int64_t n, struct wl_err *e)
 {
@@ -87,7 +97,10 @@ begin(void)
 	CU_ASSERT_FATAL(arena != NULL);
 	conf.upgrade_url = none;
 	who = (struct wl_auth){ .project = "p1", .plan = "free", .rpm = 10,
-	    .month = 50000, .key_rpm = -1, .key_month = -1, .concurrent = -1 };
+	    .month = 50000, .key_rpm = -1, .key_month = -1, .concurrent = -1,
+	    .key_concurrent = -1, .tokens = -1, .key_tokens = -1,
+	    .day_nano = -1, .month_nano = -1, .key_day_nano = -1,
+	    .key_month_nano = -1 };
 	away = false;
 	minute = 0;
 	month = 40000;
