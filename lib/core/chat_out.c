@@ -18,7 +18,8 @@ wl_chat_out_init(struct wl_chat_out *o, struct wl_relay *relay,
     const struct wl_ask *ask, struct wl_result *res)
 {
 	memset(o, 0, sizeof(*o));
-	o->relay = relay;
+	o->relay = relay != NULL ? relay : &o->own;
+	o->stream = relay != NULL;
 	o->ask = ask;
 	o->res = res;
 }
@@ -179,7 +180,7 @@ wl_chat_out_text(struct wl_chat_out *o, struct wl_str s)
 		return;
 	o->res->output_bytes += (int64_t)s.len;
 	wl_result_text(o->res, s.p, s.len);
-	if (o->ask->stream)
+	if (o->stream)
 		text_chunk(o, "content", s);
 	else
 		wl_buf_add(&o->text, s.p, s.len);
@@ -191,10 +192,28 @@ wl_chat_out_reasoning(struct wl_chat_out *o, struct wl_str s)
 	if (s.len == 0)
 		return;
 	o->res->output_bytes += (int64_t)s.len;
-	if (o->ask->stream)
+	if (o->stream)
 		text_chunk(o, "reasoning_content", s);
 	else
 		wl_buf_add(&o->reasoning, s.p, s.len);
+}
+
+void
+wl_chat_out_block(struct wl_chat_out *o, struct wl_str json)
+{
+	struct wl_jw w;
+
+	if (!o->stream) {
+		if (o->blocks.len > 0)
+			wl_buf_addc(&o->blocks, ',');
+		wl_buf_add(&o->blocks, json.p, json.len);
+		return;
+	}
+	begin_chunk(o, &w);
+	wl_jw_arr(&w, "thinking_blocks");
+	wl_jw_raw(&w, NULL, json.p, json.len);
+	wl_jw_end(&w, ']');
+	end_chunk(o, &w, NULL);
 }
 
 /*
@@ -228,7 +247,7 @@ wl_chat_out_tool(struct wl_chat_out *o, struct wl_str id, struct wl_str name,
 	o->relay->args = false;
 	o->res->output_bytes += (int64_t)name.len;
 	wl_result_tool(o->res, o->relay->tools - 1, id, name);
-	if (o->ask->stream)
+	if (o->stream)
 		tool_chunk(o, &id, &name, extra, WL_STR(""));
 	else
 		gather_tool(o, id, name, extra);
@@ -259,7 +278,7 @@ wl_chat_out_arguments(struct wl_chat_out *o, struct wl_str s)
 	o->relay->args = true;
 	o->res->output_bytes += (int64_t)s.len;
 	wl_result_arguments(o->res, s.p, s.len);
-	if (o->ask->stream)
+	if (o->stream)
 		tool_chunk(o, NULL, NULL, NULL, s);
 	else
 		gather_arguments(&o->tools, s);
@@ -273,7 +292,7 @@ wl_chat_out_tool_end(struct wl_chat_out *o)
 	if (!o->relay->args)
 		wl_chat_out_arguments(o, WL_STR("{}"));
 	o->relay->tool = false;
-	if (!o->ask->stream)
+	if (!o->stream)
 		wl_buf_adds(&o->tools, "\"}}");
 }
 
@@ -291,6 +310,19 @@ wl_chat_out_last(struct wl_chat_out *o)
 		usage_chunk(o);
 }
 
+/*
+ * A list that is not empty, behind other members.
+ */
+static void
+put_list(struct wl_jw *w, const char *head, const struct wl_buf *items)
+{
+	if (items->len == 0)
+		return;
+	wl_buf_adds(w->b, head);
+	wl_buf_add(w->b, items->p, items->len);
+	wl_buf_addc(w->b, ']');
+}
+
 static void
 put_message(struct wl_chat_out *o, struct wl_jw *w)
 {
@@ -305,11 +337,8 @@ put_message(struct wl_chat_out *o, struct wl_jw *w)
 	if (o->reasoning.len > 0)
 		wl_jw_strn(w, "reasoning_content", o->reasoning.p,
 		    o->reasoning.len);
-	if (o->tools.len > 0) {
-		wl_buf_adds(w->b, ",\"tool_calls\":[");
-		wl_buf_add(w->b, o->tools.p, o->tools.len);
-		wl_buf_adds(w->b, "]");
-	}
+	put_list(w, ",\"thinking_blocks\":[", &o->blocks);
+	put_list(w, ",\"tool_calls\":[", &o->tools);
 	wl_jw_end(w, '}');
 }
 
@@ -358,10 +387,12 @@ wl_chat_out_end(struct wl_chat_out *o, struct wl_arena *a)
 	wl_jw_end(&w, ']');
 	put_usage(&w, &o->res->usage);
 	wl_jw_end(&w, '}');
-	b.failed |= o->text.failed || o->reasoning.failed || o->tools.failed;
+	b.failed |= o->text.failed || o->reasoning.failed ||
+	    o->blocks.failed || o->tools.failed;
 	rc = wl_chat_out_raw(a, &b, o->res);
 	wl_buf_free(&o->text);
 	wl_buf_free(&o->reasoning);
+	wl_buf_free(&o->blocks);
 	wl_buf_free(&o->tools);
 	return rc;
 }

@@ -9,29 +9,33 @@
 #include "lib/core/provider.h"
 
 /*
- * RELAY as chunk() was given it: each piece goes there as an event.  Of an
- * answer in one piece it is one of the caller's own, zero at first, and the
- * pieces are gathered; wl_chat_out_end() frees all.  What is generated is
+ * RELAY as chunk() was given it: each piece goes there as an event.  NULL: of
+ * an answer in one piece, whatever was asked for; the pieces are gathered, and
+ * wl_chat_out_end() frees all.  What is generated is
  * counted and kept in RES, whose response_id (made up where it is empty) and
  * model are what the client is told.
  */
 struct wl_chat_out {
-	struct wl_relay		*relay;
+	struct wl_relay		*relay, own;
+	bool			 stream;
 	const struct wl_ask	*ask;
 	struct wl_result	*res;
-	struct wl_buf		 text, reasoning, tools;	/* one piece */
+	struct wl_buf		 text, reasoning, blocks, tools; /* one piece */
 };
 void wl_chat_out_init(struct wl_chat_out *o, struct wl_relay *relay,
     const struct wl_ask *ask, struct wl_result *res);
 
 /*
- * A piece of the answer, of the reasoning (reasoning_content); the beginning
+ * A piece of the answer, of the reasoning (reasoning_content); a block of
+ * thought as JSON that its provider wants back as it is (thinking_blocks); the
+ * beginning
  * of a tool call, with EXTRA, an object as JSON that goes with it as
  * "extra_content", or NULL; a piece of that call's arguments; its end, which
  * gives a call without arguments "{}".  A call ends the one before it.
  */
 void wl_chat_out_text(struct wl_chat_out *o, struct wl_str s);
 void wl_chat_out_reasoning(struct wl_chat_out *o, struct wl_str s);
+void wl_chat_out_block(struct wl_chat_out *o, struct wl_str json);
 void wl_chat_out_tool(struct wl_chat_out *o, struct wl_str id,
     struct wl_str name, const char *extra);
 void wl_chat_out_arguments(struct wl_chat_out *o, struct wl_str s);

@@ -41,7 +41,8 @@ enum wl_chunk {
  */
 struct wl_relay {
 	struct wl_buf	 out;
-	struct wl_buf	 frame;		/* beginning of one, see unframe() */
+	struct wl_buf	 frame;		/* beginning of one, see unframe(), or
+					   of a block */
 	int64_t		 created;	/* epoch seconds, told in each event */
 	int64_t		 tools;		/* tool calls begun */
 	int64_t		 block;		/* where the provider is, its number */

@@ -7,10 +7,14 @@
 #include <string.h>
 
 #include "lib/base/json.h"
+#include "lib/base/jw.h"
 #include "lib/core/chat_out.h"
 #include "lib/core/model.h"
 #include "lib/core/provider_error.h"
 #include "lib/core/provider_openai.h"
+
+/* Longer thoughts are told, but not kept to be signed. */
+#define THOUGHT_MAX	((size_t)512 * 1024)
 
 static bool
 is_type(struct json_object *o, const char *name)
@@ -82,6 +86,44 @@ text_of(struct json_object *o, const char *key)
 }
 
 /*
+ * A block of thought goes back as it came, when tools were called after it.
+ */
+static void
+keep_block(struct wl_chat_out *o, struct json_object *block)
+{
+	struct wl_str s;
+
+	s.p = json_object_to_json_string_length(block,
+	    JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &s.len);
+	if (s.p != NULL)
+		wl_chat_out_block(o, s);
+}
+
+/*
+ * The same in a stream, where the signature ends it.
+ */
+static void
+sign_block(struct wl_chat_out *o, struct wl_str signature)
+{
+	struct wl_buf b, *thought = &o->relay->frame;
+	struct wl_jw w;
+
+	if (thought->len > THOUGHT_MAX || thought->failed)
+		return;
+	wl_buf_init(&b, 0);
+	wl_jw_init(&w, &b);
+	wl_jw_obj(&w, NULL);
+	wl_jw_str(&w, "type", "thinking");
+	wl_jw_strn(&w, "thinking", thought->p == NULL ? "" : thought->p,
+	    thought->len);
+	wl_jw_strn(&w, "signature", signature.p, signature.len);
+	wl_jw_end(&w, '}');
+	if (!b.failed)
+		wl_chat_out_block(o, (struct wl_str){ b.p, b.len });
+	wl_buf_free(&b);
+}
+
+/*
  * A block, or the beginning of one in a stream, whose input is empty then.
  */
 static void
@@ -94,6 +136,11 @@ take_block(struct wl_chat_out *o, struct json_object *block)
 		wl_chat_out_text(o, text_of(block, "text"));
 	} else if (is_type(block, "thinking")) {
 		wl_chat_out_reasoning(o, text_of(block, "thinking"));
+		wl_buf_reset(&o->relay->frame);
+		if (!o->stream && wl_json_has(block, "signature"))
+			keep_block(o, block);
+	} else if (is_type(block, "redacted_thinking")) {
+		keep_block(o, block);
 	} else if (is_type(block, "tool_use")) {
 		wl_chat_out_tool(o, text_of(block, "id"),
 		    text_of(block, "name"), NULL);
@@ -111,7 +158,6 @@ wl_anthropic_chat_answer(struct wl_arena *a, const struct wl_ask *ask,
 {
 	struct json_object *m = wl_json_parse(a, body.p, body.len, NULL);
 	struct json_object *list = wl_json_arr(m, "content");
-	struct wl_relay relay = { .tools = 0 };
 	struct wl_chat_out o;
 	size_t i, n;
 
@@ -122,7 +168,7 @@ wl_anthropic_chat_answer(struct wl_arena *a, const struct wl_ask *ask,
 	}
 	take_names(m, res);
 	take_stop(m, res);
-	wl_chat_out_init(&o, &relay, ask, res);
+	wl_chat_out_init(&o, NULL, ask, res);
 	n = json_object_array_length(list);
 	for (i = 0; i < n; i++)
 		take_block(&o, json_object_array_get_idx(list, i));
@@ -138,12 +184,21 @@ wl_anthropic_chat_answer(struct wl_arena *a, const struct wl_ask *ask,
 static void
 take_delta(struct wl_chat_out *o, struct json_object *d)
 {
-	if (is_type(d, "text_delta"))
+	struct wl_buf *thought = &o->relay->frame;
+	struct wl_str s;
+
+	if (is_type(d, "text_delta")) {
 		wl_chat_out_text(o, text_of(d, "text"));
-	else if (is_type(d, "thinking_delta"))
-		wl_chat_out_reasoning(o, text_of(d, "thinking"));
-	else if (is_type(d, "input_json_delta"))
+	} else if (is_type(d, "thinking_delta")) {
+		s = text_of(d, "thinking");
+		wl_chat_out_reasoning(o, s);
+		if (thought->len <= THOUGHT_MAX)
+			wl_buf_add(thought, s.p, s.len);
+	} else if (is_type(d, "signature_delta")) {
+		sign_block(o, text_of(d, "signature"));
+	} else if (is_type(d, "input_json_delta")) {
 		wl_chat_out_arguments(o, text_of(d, "partial_json"));
+	}
 	if (o->res->usage.source == WL_U_PROVIDER)
 		o->res->usage.output = wl_tokens_estimate(
 		    o->res->output_bytes);

@@ -245,6 +245,25 @@ put_parts(struct body *b, struct json_object *m)
 	return 0;
 }
 
+/*
+ * What the model thought before it called tools, which it signed.
+ */
+static void
+put_thoughts(struct body *b, struct json_object *m)
+{
+	struct json_object *list = wl_json_arr(m, "thinking_blocks"), *o;
+	size_t i, n = list == NULL ? 0 : json_object_array_length(list);
+	struct wl_str type;
+
+	for (i = 0; i < n; i++) {
+		o = json_object_array_get_idx(list, i);
+		if (wl_json_str(o, "type", &type) &&
+		    (wl_str_eq(type, "thinking") ||
+		    wl_str_eq(type, "redacted_thinking")))
+			wl_chat_in_put(b->w, NULL, o);
+	}
+}
+
 static int
 put_calls(struct body *b, struct json_object *m)
 {
@@ -324,6 +343,7 @@ put_turns(struct body *b)
 		switch (role) {
 		case WL_CHAT_ASSISTANT:
 			begin_turn(b, assistant);
+			put_thoughts(b, m);
 			rc = put_parts(b, m) == -1 ? -1 : put_calls(b, m);
 			break;
 		case WL_CHAT_TOOL:

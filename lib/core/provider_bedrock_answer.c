@@ -103,7 +103,6 @@ wl_bedrock_answer(struct wl_arena *a, const struct wl_ask *ask,
 {
 	struct json_object *whole = wl_json_parse(a, body.p, body.len, NULL);
 	struct json_object *list, *block, *use;
-	struct wl_relay relay = { .tools = 0 };
 	struct wl_chat_out o;
 	size_t i, n;
 
@@ -114,7 +113,7 @@ wl_bedrock_answer(struct wl_arena *a, const struct wl_ask *ask,
 		return -1;
 	take_stop(whole, res);
 	take_usage(wl_json_obj(whole, "usage"), &res->usage);
-	wl_chat_out_init(&o, &relay, ask, res);
+	wl_chat_out_init(&o, NULL, ask, res);
 	n = json_object_array_length(list);
 	for (i = 0; i < n; i++) {
 		block = json_object_array_get_idx(list, i);

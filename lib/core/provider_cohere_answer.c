@@ -151,7 +151,6 @@ int
 wl_cohere_answer(struct wl_arena *a, const struct wl_ask *ask,
     const struct wl_target *t, struct wl_str body, struct wl_result *res)
 {
-	struct wl_relay relay = { .tools = 0 };
 	struct json_object *whole, *m;
 	struct wl_chat_out o;
 
@@ -165,7 +164,7 @@ wl_cohere_answer(struct wl_arena *a, const struct wl_ask *ask,
 	wl_openai_member(whole, "id", res->response_id,
 	    sizeof(res->response_id));
 	take_usage(wl_json_obj(whole, "usage"), &res->usage);
-	wl_chat_out_init(&o, &relay, ask, res);
+	wl_chat_out_init(&o, NULL, ask, res);
 	take_message(&o, m);
 	return wl_chat_out_end(&o, a);
 }

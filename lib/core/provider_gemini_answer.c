@@ -240,7 +240,6 @@ int
 wl_gemini_answer(struct wl_arena *a, const struct wl_ask *ask,
     const struct wl_target *t, struct wl_str body, struct wl_result *res)
 {
-	struct wl_relay relay = { .tools = 0 };
 	struct wl_chat_out o;
 	struct json_object *whole;
 	int rc;
@@ -249,7 +248,7 @@ wl_gemini_answer(struct wl_arena *a, const struct wl_ask *ask,
 	if (ask->api == WL_API_EMBEDDINGS)
 		return embeddings(a, ask, body, res);
 	whole = wl_json_parse(a, body.p, body.len, NULL);
-	wl_chat_out_init(&o, &relay, ask, res);
+	wl_chat_out_init(&o, NULL, ask, res);
 	rc = take(a, &o, whole);
 	if (wl_chat_out_end(&o, a) == -1 || rc == -1) {
 		res->raw = (struct wl_str){ NULL, 0 };

@@ -310,6 +310,25 @@ class Anthropic(Case):
         self.assertEqual(self.asked()["body"]["output_config"],
                          {"format": {"type": "json_schema", "schema": schema}})
 
+    def test_thought_back(self) -> None:
+        """What the client's library makes of a thought goes back as it came."""
+        def answer(*content, stop="tool_use"):
+            return {"id": "m", "type": "message", "role": "assistant", "model": "c",
+                    "content": list(content), "stop_reason": stop,
+                    "usage": {"input_tokens": 1, "output_tokens": 1}}
+        thought = named("thinking", thinking="Hm.", signature="c2ln")
+        call = named("tool_use", id="toolu_1", name="weather", input={"at": "Rome"})
+        self.vendor.says(answer(thought, call))
+        m = self.chat(tools=TOOLS, reasoning_effort="low").choices[0].message
+        self.assertEqual(self.asked()["body"]["thinking"],
+                         {"type": "enabled", "budget_tokens": 2048})
+        self.vendor.reset()
+        self.vendor.says(answer(named("text", text="Sunny."), stop="end_turn"))
+        self.chat(tools=TOOLS, reasoning_effort="low", messages=[*HI, m, {
+            "role": "tool", "tool_call_id": "toolu_1", "content": "blue sky"}])
+        self.assertEqual(self.asked()["body"]["messages"][1],
+                         {"role": "assistant", "content": [thought, call]})
+
     def test_overloaded(self) -> None:
         """Before anything was said it is an error of the stream."""
         self.vendor.streams([named("error", error={"type": "overloaded_error",

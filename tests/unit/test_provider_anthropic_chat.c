@@ -189,7 +189,8 @@ answers(void)
 	    "\"model\":\"claude-sonnet-4-5-20250929\",\"choices\":[{\"index\":"
 	    "0,\"message\":{\"role\":\"assistant\",\"content\":"
 	    "\"Let me \\\"see\\\".\",\"refusal\":null,\"reasoning_content\":"
-	    "\"Hm.\",\"tool_calls\":[{\"id\":\"toolu_1\",\"type\":\"function\""
+	    "\"Hm.\",\"thinking_blocks\":[{\"type\":\"thinking\","
+	    "\"thinking\":\"Hm.\",\"signature\":\"s\"}],\"tool_calls\":[{\"id\":\"toolu_1\",\"type\":\"function\""
 	    ",\"function\":{\"name\":\"f\",\"arguments\":"
 	    "\"{\\\"at\\\":\\\"Rome\\\"}\"}},{\"id\":\"toolu_2\",\"type\":"
 	    "\"function\",\"function\":{\"name\":\"g\",\"arguments\":\"{}\"}}]"
@@ -295,6 +296,50 @@ streams(void)
 	CU_ASSERT_EQUAL(state, WL_STREAM_INVALID);
 }
 
+/*
+ * What a model thought before it called a tool goes back to it, signed.
+ */
+static void
+thoughts(void)
+{
+	static const char in[] = START
+	    E("content_block_start", ",\"index\":0,\"content_block\":"
+	    "{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"}")
+	    E("content_block_delta", ",\"index\":0,\"delta\":{\"type\":"
+	    "\"thinking_delta\",\"thinking\":\"H\"}")
+	    E("content_block_delta", ",\"index\":0,\"delta\":{\"type\":"
+	    "\"thinking_delta\",\"thinking\":\"m.\"}")
+	    E("content_block_delta", ",\"index\":0,\"delta\":{\"type\":"
+	    "\"signature_delta\",\"signature\":\"c2ln\"}")
+	    E("content_block_stop", ",\"index\":0")
+	    E("content_block_start", ",\"index\":1,\"content_block\":"
+	    "{\"type\":\"redacted_thinking\",\"data\":\"eA==\"}")
+	    E("content_block_stop", ",\"index\":1") STOP;
+	const char *out;
+	int state;
+
+	reset("claude-sonnet-4-5");
+	CU_ASSERT(strstr(wire_request(WL_API_CHAT, "{\"model\":\"c\","
+	    "\"messages\":[{\"role\":\"assistant\",\"content\":\"See.\","
+	    "\"thinking_blocks\":[{\"type\":\"thinking\",\"thinking\":"
+	    "\"Hm.\",\"signature\":\"c2ln\"},{\"type\":\"other\"},"
+	    "{\"type\":\"redacted_thinking\",\"data\":\"eA==\"}]}]}"),
+	    "{\"role\":\"assistant\",\"content\":[{\"type\":\"thinking\","
+	    "\"thinking\":\"Hm.\",\"signature\":\"c2ln\"},{\"type\":"
+	    "\"redacted_thinking\",\"data\":\"eA==\"},{\"type\":\"text\","
+	    "\"text\":\"See.\"}]}") != NULL);
+	(void)wire_request(WL_API_CHAT, streamed);
+	out = wire_stream(in, sizeof(in) - 1, &state);
+	CU_ASSERT_EQUAL(state, WL_STREAM_DONE);
+	CU_ASSERT(strstr(out, PART("\"role\":\"assistant\","
+	    "\"reasoning_content\":\"H\"", "null")
+	    PART("\"reasoning_content\":\"m.\"", "null")
+	    PART("\"thinking_blocks\":[{\"type\":\"thinking\",\"thinking\":"
+	    "\"Hm.\",\"signature\":\"c2ln\"}]", "null")
+	    PART("\"thinking_blocks\":[{\"type\":\"redacted_thinking\","
+	    "\"data\":\"eA==\"}]", "null")) != NULL);
+}
+
 int
 main(void)
 {
@@ -305,6 +350,7 @@ main(void)
 		{ "what it cannot do", refused },
 		{ "answers", answers },
 		{ "streams", streams },
+		{ "thoughts", thoughts },
 		{ NULL, NULL }
 	};
 

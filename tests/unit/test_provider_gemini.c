@@ -224,6 +224,11 @@ answers(void)
 	    "\"arguments\":\"{}\"}}]},\"logprobs\":null,\"finish_reason\":"
 	    "\"tool_calls\"}") != NULL);
 	CU_ASSERT_EQUAL(wire_res.usage.source, WL_U_NONE);
+	/* in one piece, though a stream was asked for */
+	(void)wire_request(WL_API_CHAT, streamed);
+	CU_ASSERT(strstr(wire_answer("{\"candidates\":[{\"content\":{\"parts\""
+	    ":[{\"text\":\"Hello.\"}]},\"finishReason\":\"STOP\"}]}"),
+	    "\"content\":\"Hello.\"") != NULL);
 }
 
 /*
