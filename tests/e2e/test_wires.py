@@ -35,6 +35,7 @@ class Case(GateCase):
     model = ""
     prices = "'openai'"
     columns: dict = {}
+    conf = {"retry_budget": "0"}
 
     @classmethod
     def setUpClass(cls) -> None:
