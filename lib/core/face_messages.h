@@ -41,7 +41,7 @@ struct wl_face_messages {
 	struct wl_buf		 out;
 	bool			 begun;		/* message_start was sent */
 	int			 kind;		/* of the open block, or 0 */
-	int64_t			 block;		/* its index, or the next one's */
+	int64_t			 block;		/* its index, or the next */
 	int64_t			 tool;		/* of the provider, open */
 	char			 tool_id[129];
 	bool			 tools, refused;	/* there were some */

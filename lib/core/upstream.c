@@ -95,7 +95,8 @@ wl_upstream_run(struct wl_arena *a, const struct wl_conf *conf,
     struct wl_result *res)
 {
 	struct wl_uprun r = {
-		.a = a, .conf = conf, .client = ask, .ask = ask, .request_id = request_id,
+		.a = a, .conf = conf, .client = ask, .ask = ask,
+		.request_id = request_id,
 		.sink = sink, .res = res, .start_us = wl_upstream_now_us(),
 		.base_us = wl_clock_us() - start_us
 	};

@@ -36,12 +36,12 @@ struct wl_sink {
 };
 
 /*
- * Run ASK, or what a target has in place of it, against the targets in order; go on to the next on 401, 402, 403,
- * 408, 429, 5xx, refused, reset and timeouts, before the first data event
- * only, within total_timeout.  *RES was initialised; it is filled completely,
- * whatever the end: outcome, usage (provider's, or estimated from what was
- * passed), cost, times.  An unstreamed answer goes to the sink in one piece,
- * when its figures are known.  An upstream error before the first byte is left
+ * Run ASK, or what a target has in place of it, against the targets in order;
+ * go on to the next on 401, 402, 403, 408, 429, 5xx, refused, reset and
+ * timeouts, before the first data event only, within total_timeout.  *RES was
+ * initialised; it is filled completely, whatever the end: outcome, usage
+ * (provider's, or estimated from what was passed), cost, times.  An unstreamed
+ * answer goes to the sink in one piece, when its figures are known.  An upstream error before the first byte is left
  * in RES->err and RES->refusal for the caller to answer; after it, the sink
  * got an error event.  A client that leaves, and a cancelled coroutine, end
  * the transfer at once, or with drain_on_disconnect when it is over, within

@@ -244,6 +244,27 @@ class Recorded(Case):
             "messages": [{"role": "user", "content": "Write to [REDACTED_EMAIL]"}]})
         self.assertIn("No model wrote this text", got[0][1])
 
+    def test_cached(self):
+        """A message that is kept is told again as it was, in one piece or as a
+        stream; another version of the API is another question."""
+        before = len(self.gate.fake.ledger())
+        ai = self.ai.with_options(default_headers={"X-WatchLLM-Cache": "exact"})
+        text = self.id()
+        answers = [ai.messages.with_raw_response.create(**self.body(text)) for _ in range(2)]
+        self.assertEqual([a.headers["x-watchllm-cache"] for a in answers], ["MISS", "HIT"])
+        self.assertEqual(answers[0].parse(), answers[1].parse())
+        told = []
+        for _ in range(2):
+            with ai.messages.stream(**self.body(text)) as s:
+                told.append([e.type for e in s])
+                self.assertEqual(s.get_final_message().stop_reason, "end_turn")
+        self.assertEqual((told[0], told[1][-1]), (told[1], "message_stop"))
+        self.assertEqual(len(self.gate.fake.ledger()), before + 2)
+        other = ai.with_options(default_headers={"anthropic-beta": "x",
+                                                 "X-WatchLLM-Cache": "exact"})
+        other.messages.create(**self.body(text))
+        self.assertEqual(len(self.gate.fake.ledger()), before + 3)
+
     def test_other_apis(self):
         """What the wire format cannot do is refused before a call."""
         before = len(self.gate.fake.ledger())

@@ -138,6 +138,10 @@ class Client(Case):
         self.assertEqual(e.exception.body["error"]["type"], "api_error")
 
 
+class Cached(Case):
+    test_cached = test_messages.Recorded.test_cached
+
+
 class Failures(test_messages.Failures):
     """The same as of a provider that speaks Anthropic's."""
 
@@ -258,7 +262,7 @@ class Translated(GateCase):
 
 
 def load_tests(loader: unittest.TestLoader, _tests: object, _pattern: object) -> unittest.TestSuite:
-    return on_every_mount(loader, Client, Failures, Mixed, Translated)
+    return on_every_mount(loader, Client, Cached, Failures, Mixed, Translated)
 
 
 if __name__ == "__main__":
