@@ -86,8 +86,9 @@ libwatchllm_a_SOURCES += \
 	lib/core/tape.c lib/core/tape.h \
 	lib/core/upstream.c lib/core/upstream.h lib/core/upstream_priv.h \
 	lib/core/upstream_attempt.c \
-	lib/core/upstream_course.c \
+	lib/core/upstream_course.c lib/core/upstream_course.h \
 	lib/core/upstream_figures.c \
+	lib/core/upstream_nobody.c \
 	lib/core/upstream_race.c \
 	lib/core/upstream_stream.c \
 	lib/core/usage.c lib/core/usage.h \

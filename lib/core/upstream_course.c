@@ -3,7 +3,7 @@
  * what the breakers say, retry.c's rules, budgets and waits.
  */
 #include "config.h"
-#include "lib/core/upstream_priv.h"
+#include "lib/core/upstream_course.h"
 
 #include <string.h>
 
@@ -17,40 +17,6 @@
 /* Tokens of an answer when the request does not bound it. */
 #define USUAL_OUTPUT	500
 
-/*
- * A target of this call.
- */
-struct leg {
-	const struct wl_target	*t;
-	struct wl_health_ref	 health;
-	int			 asked;		/* how often */
-	bool			 spent;		/* not again by this call */
-	bool			 paid;		/* costs of the budget */
-	int64_t			 at;		/* not before, monotonic ms */
-	enum wl_health_cause	 aside;		/* why it was not asked */
-	int64_t			 wait;		/* and for how long, ms */
-};
-
-/*
- * What an error says, kept while other targets are tried.
- */
-struct failure {
-	struct wl_err	err;
-	struct wl_str	refusal;
-	int		upstream_http;
-	char		upstream_code[65];
-};
-
-struct course {
-	struct wl_uprun	*r;
-	struct leg	 leg[WL_TARGETS];
-	int		 n;
-	int		 keys_refused;
-	int		 key_status;	/* of the last of them */
-	struct failure	 kept;
-	struct leg	*rival;		/* that may be asked beside the first */
-};
-
 static const char *
 project_of(const struct wl_target *t)
 {
@@ -60,23 +26,13 @@ project_of(const struct wl_target *t)
 /* ---- what is remembered ------------------------------------------------ */
 
 static void
-save(const struct wl_result *res, struct failure *f)
+save(const struct wl_result *res, struct wl_upfailure *f)
 {
 	f->err = res->err;
 	f->refusal = res->refusal;
 	f->upstream_http = res->upstream_http;
 	memcpy(f->upstream_code, res->upstream_code,
 	    sizeof(f->upstream_code));
-}
-
-static void
-restore(struct wl_result *res, const struct failure *f)
-{
-	res->err = f->err;
-	res->refusal = f->refusal;
-	res->upstream_http = f->upstream_http;
-	memcpy(res->upstream_code, f->upstream_code,
-	    sizeof(res->upstream_code));
 }
 
 /*
@@ -127,7 +83,7 @@ note(struct wl_result *res, const struct wl_target *t, const char *word)
  * Whether LEG may be asked now by what is set aside.
  */
 static bool
-enter(struct course *c, struct leg *leg)
+enter(struct wl_upcourse *c, struct wl_upleg *leg)
 {
 	struct wl_uprun *r = c->r;
 	enum wl_health_cause cause;
@@ -151,7 +107,7 @@ enter(struct course *c, struct leg *leg)
  * What it costs to ask LEG, which somebody pays.
  */
 static bool
-pay(struct leg *leg)
+pay(struct wl_upleg *leg)
 {
 	if (leg->paid && !wl_retry_spend(project_of(leg->t),
 	    leg->t->provider)) {
@@ -165,10 +121,10 @@ pay(struct leg *leg)
  * The next target: those that were not asked yet in their order, then the one
  * that may be asked again first.  NULL: none.
  */
-static struct leg *
-choose(struct course *c)
+static struct wl_upleg *
+choose(struct wl_upcourse *c)
 {
-	struct leg *best = NULL;
+	struct wl_upleg *best = NULL;
 	int i;
 
 	for (i = 0; i < c->n; i++)
@@ -193,7 +149,7 @@ is_down(enum wl_health_cause cause)
  * When LEG, which has failed by RULE, may be asked again by this call.
  */
 static void
-plan_again(struct course *c, struct leg *leg, const struct wl_retry_rule *rule)
+plan_again(struct wl_upcourse *c, struct wl_upleg *leg, const struct wl_retry_rule *rule)
 {
 	struct wl_uprun *r = c->r;
 	int64_t wait = wl_retry_wait(r->conf, leg->asked);
@@ -220,11 +176,11 @@ plan_again(struct course *c, struct leg *leg, const struct wl_retry_rule *rule)
  * so with every key.
  */
 static void
-plan_others(struct course *c, const struct leg *leg,
+plan_others(struct wl_upcourse *c, const struct wl_upleg *leg,
     const struct wl_retry_rule *rule)
 {
 	int64_t at = wl_mono_fresh() + wl_retry_wait(c->r->conf, leg->asked);
-	struct leg *o;
+	struct wl_upleg *o;
 	bool same;
 	int i;
 
@@ -247,7 +203,7 @@ plan_others(struct course *c, const struct leg *leg,
  * What R's attempt at LEG says of its health.
  */
 static void
-judge(struct course *c, struct leg *leg, enum wl_upend end,
+judge(struct wl_upcourse *c, struct wl_upleg *leg, enum wl_upend end,
     const struct wl_retry_rule *rule)
 {
 	struct wl_uprun *r = c->r;
@@ -269,10 +225,10 @@ judge(struct course *c, struct leg *leg, enum wl_upend end,
  * The next target of another provider or model, for the first attempt of a
  * call whose rule wants it.
  */
-static struct leg *
-rival_of(struct course *c, const struct leg *leg)
+static struct wl_upleg *
+rival_of(struct wl_upcourse *c, const struct wl_upleg *leg)
 {
-	struct leg *o;
+	struct wl_upleg *o;
 	int i;
 
 	if (leg->t->hedge == NULL || c->r->res->attempts > 0 ||
@@ -295,7 +251,7 @@ rival_of(struct course *c, const struct leg *leg)
 static bool
 may_race(void *arg)
 {
-	struct course *c = arg;
+	struct wl_upcourse *c = arg;
 	const struct wl_target *t = c->rival->t;
 	int64_t most = c->r->ask->max_tokens > 0 ? c->r->ask->max_tokens :
 	    USUAL_OUTPUT;
@@ -313,7 +269,7 @@ may_race(void *arg)
 }
 
 static void
-set_race(struct course *c, struct leg *leg)
+set_race(struct wl_upcourse *c, struct wl_upleg *leg)
 {
 	struct wl_uprun *r = c->r;
 
@@ -333,7 +289,7 @@ set_race(struct course *c, struct leg *leg)
  * What the loser says of its health, and what it cost.
  */
 static void
-judge_loser(struct course *c, struct leg *loser, struct wl_tried *e)
+judge_loser(struct wl_upcourse *c, struct wl_upleg *loser, struct wl_tried *e)
 {
 	const struct wl_uprace *race = &c->r->race;
 	struct wl_result *res;
@@ -360,12 +316,12 @@ judge_loser(struct course *c, struct leg *loser, struct wl_tried *e)
  * The attempt at LEG that began at BEGIN is over, with a second one beside
  * it.  Returns the one that R has gone on with.
  */
-static struct leg *
-end_race(struct course *c, struct leg *leg, int64_t *begin)
+static struct wl_upleg *
+end_race(struct wl_upcourse *c, struct wl_upleg *leg, int64_t *begin)
 {
 	const struct wl_uprace *race = &c->r->race;
-	struct leg *winner = race->won ? c->rival : leg;
-	struct leg *loser = race->won ? leg : c->rival;
+	struct wl_upleg *winner = race->won ? c->rival : leg;
+	struct wl_upleg *loser = race->won ? leg : c->rival;
 	struct wl_tried *e;
 
 	if (!race->begun)
@@ -391,7 +347,7 @@ end_race(struct course *c, struct leg *leg, int64_t *begin)
  * Ask LEG.  Returns what ends the call, or WL_UP_NEXT.
  */
 static enum wl_upend
-ask(struct course *c, struct leg *leg)
+ask(struct wl_upcourse *c, struct wl_upleg *leg)
 {
 	struct wl_uprun *r = c->r;
 	struct wl_result *res = r->res;
@@ -438,123 +394,12 @@ ask(struct course *c, struct leg *leg)
 	return WL_UP_NEXT;
 }
 
-/* ---- nobody has answered ----------------------------------------------- */
-
-/*
- * The one that was set aside and says most to who asks: what passes soonest.
- */
-static const struct leg *
-set_aside(const struct course *c)
-{
-	const struct leg *best = NULL;
-	int i;
-
-	for (i = 0; i < c->n; i++)
-		if (c->leg[i].aside != WL_HC_NONE && (best == NULL ||
-		    c->leg[i].wait < best->wait))
-			best = &c->leg[i];
-	return best;
-}
-
-/*
- * Nobody was asked, for all are set aside.
- */
-static void
-tell_aside(struct course *c)
-{
-	const struct leg *leg = set_aside(c);
-	struct wl_err *e = &c->r->res->err;
-	const char *name;
-	int s;
-
-	if (leg == NULL) {
-		(void)wl_err_set(e, WL_E_UPSTREAM, NULL);
-		return;
-	}
-	name = leg->t->provider;
-	s = (int)((leg->wait + 999) / 1000);
-	switch (leg->aside) {
-	case WL_HC_KEY:
-	case WL_HC_FORBIDDEN:
-		wl_err_set(e, WL_E_UPSTREAM_CREDENTIALS, "The provider %s "
-		    "rejected the project's provider key%s. It is tried again "
-		    "in %d s, or at once when it was replaced.", name,
-		    leg->aside == WL_HC_KEY ? "" : " for this model", s);
-		break;
-	case WL_HC_CREDIT:
-		wl_err_set(e, WL_E_UPSTREAM_CREDENTIALS, "The provider %s "
-		    "says that the account of the project's provider key has "
-		    "no credit. It is tried again in %d s.", name, s);
-		break;
-	case WL_HC_RATE:
-		wl_err_set(e, WL_E_UPSTREAM_RATE, "The provider %s limits its "
-		    "rate. It is asked again in %d s.", name, s);
-		break;
-	case WL_HC_UNREACHABLE:
-	case WL_HC_FAILING:
-		wl_err_set(e, WL_E_UPSTREAM, "The provider %s %s. It is asked "
-		    "again in %d s.", name, leg->aside == WL_HC_FAILING ?
-		    "keeps failing" : "cannot be reached", s);
-		break;
-	case WL_HC_NONE:
-	case WL_HEALTH_CAUSE_MAX:
-		break;
-	}
-	e->retry_after = s;
-	wl_err_detail(e, "%s: set aside, %s", name,
-	    wl_health_word(leg->aside));
-}
-
-/*
- * The words for keys that were refused in this call.
- */
-static void
-tell_keys(struct course *c)
-{
-	const struct wl_target *t = c->r->t;
-	struct wl_err *e = &c->r->res->err;
-	char detail[sizeof(e->detail)];
-
-	if (c->key_status == 0)
-		return;
-	memcpy(detail, e->detail, sizeof(detail));
-	if (t->own_key)
-		wl_err_set(e, WL_E_UPSTREAM_CREDENTIALS, "The provider %s "
-		    "rejected the provider key of X-Provider-Key (%d).",
-		    t->provider, c->key_status);
-	else if (c->keys_refused == 1)
-		wl_err_set(e, WL_E_UPSTREAM_CREDENTIALS, "The provider %s "
-		    "rejected the project's provider key (%d).", t->provider,
-		    c->key_status);
-	else
-		wl_err_set(e, WL_E_UPSTREAM_CREDENTIALS, "%d provider keys of "
-		    "the project were rejected, the last by %s (%d).",
-		    c->keys_refused, t->provider, c->key_status);
-	wl_err_detail(e, "%s", detail);
-}
-
-static enum wl_upend
-nobody(struct course *c)
-{
-	struct wl_result *res = c->r->res;
-
-	if (c->r->gone)
-		return WL_UP_GONE;
-	if (c->kept.err.code != WL_OK)
-		restore(res, &c->kept);
-	else
-		tell_aside(c);
-	if (res->err.code == WL_E_UPSTREAM_CREDENTIALS)
-		tell_keys(c);
-	return WL_UP_FAILED;
-}
-
 enum wl_upend
 wl_upstream_course(struct wl_uprun *r, const struct wl_target *t, int n)
 {
-	struct course c = { .r = r, .n = n };
+	struct wl_upcourse c = { .r = r, .n = n };
 	enum wl_upend end;
-	struct leg *leg;
+	struct wl_upleg *leg;
 	int i;
 
 	for (i = 0; i < n; i++)
@@ -583,5 +428,5 @@ wl_upstream_course(struct wl_uprun *r, const struct wl_target *t, int n)
 		if ((end = ask(&c, leg)) != WL_UP_NEXT)
 			return end;
 	}
-	return nobody(&c);
+	return wl_upstream_nobody(&c);
 }

@@ -578,13 +578,14 @@ target(const char *provider, const char *script)
 		    port, script);
 	else
 		snprintf(url, sizeof(urls[0]), "http://127.0.0.1:1/x");
-	t[nt++] = (struct wl_target){
+	t[nt] = (struct wl_target){
 		.wire = &wl_provider_openai, .provider = provider,
 		.base_url = url, .auth = "bearer", .model = "gpt-m",
 		.key = "the-provider-key-1", .trust = WL_TRUST_PRIVATE,
 		.stream_options = true, .variant = nt == 0 ? "first" : NULL,
 		.project = "p", .hint = "ey-1"
 	};
+	nt++;
 }
 
 static int
