@@ -1,6 +1,6 @@
 EXTRA_DIST += docs/ADMIN.md
 EXTRA_DIST += docs/CACHING.md
-EXTRA_DIST += docs/ARCHITECTURE.md docs/CONFIGURATION.md docs/DEPENDENCIES.md docs/ESTIMATE.md docs/FAKE_LLM.md docs/MEDIA.md docs/MESSAGES.md \
+EXTRA_DIST += docs/ARCHITECTURE.md docs/CONFIGURATION.md docs/DEPENDENCIES.md docs/ESTIMATE.md docs/FAKE_LLM.md docs/MEDIA.md docs/MESSAGES.md docs/POLICY.md \
 	docs/RATE_LIMITING.md docs/RELIABILITY.md docs/ROUTING.md docs/SELF_HOSTING.md docs/STYLE.md
 EXTRA_DIST += docs/RETRIES.md
 dist_man_MANS += \

@@ -33,6 +33,9 @@ int wl_cmd_migrate(struct wl_cli *cli, int argc, char **argv);
 extern const char wl_cmd_plan_help[];
 int wl_cmd_plan(struct wl_cli *cli, int argc, char **argv);
 
+extern const char wl_cmd_policy_help[];
+int wl_cmd_policy(struct wl_cli *cli, int argc, char **argv);
+
 extern const char wl_cmd_prices_help[];
 int wl_cmd_prices(struct wl_cli *cli, int argc, char **argv);
 

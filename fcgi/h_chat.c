@@ -14,9 +14,12 @@
 #include "lib/base/clock.h"
 #include "lib/base/jw.h"
 #include "lib/base/money.h"
+#include "lib/core/catalog.h"
 #include "lib/core/error_body.h"
 #include "lib/core/face_messages.h"
 #include "lib/core/model.h"
+#include "lib/core/policy_body.h"
+#include "lib/core/policy_sink.h"
 #include "lib/core/provider.h"
 #include "lib/core/route.h"
 #include "lib/core/upstream.h"
@@ -28,6 +31,7 @@
 struct client {
 	struct wl_sink	 sink;
 	struct wl_ctx	*ctx;
+	struct wl_sink	*front;		/* before it, the project's policy */
 	int		 status;	/* of an answer in one piece */
 	const char	*type;
 	struct wl_str	 body;
@@ -222,6 +226,20 @@ count_tokens(struct client *c)
 }
 
 /*
+ * What the project's policy says of the request.
+ */
+static int
+check_content(struct wl_ctx *ctx)
+{
+	struct wl_result *res = &ctx->res;
+
+	return wl_catalog_policy(ctx->arena, ctx->auth->project,
+	    ctx->auth->version, &res->policy, &ctx->err) == -1 ? -1 :
+	    wl_policy_request(res->policy, ctx->arena, &ctx->ask, &res->found,
+	    &ctx->err);
+}
+
+/*
  * Where the call may go, in T.  Returns how many, or -1 with ctx->err.
  */
 static int
@@ -276,7 +294,7 @@ make(struct client *c, struct wl_target *t, int n)
 	struct wl_face_messages *messages = NULL;
 	struct wl_ctx *ctx = c->ctx;
 	struct wl_result *res = &ctx->res;
-	struct wl_sink *sink = wl_cache_sink(&ctx->cache, &c->sink, res);
+	struct wl_sink *sink = wl_cache_sink(&ctx->cache, c->front, res);
 
 	/* whoever was to bring it has failed: it costs what it costs */
 	if (ctx->ad.free && wl_serve_admit(ctx) == -1)
@@ -310,13 +328,12 @@ answer(struct client *c, struct wl_target *t, int n)
 	int64_t begin = wl_clock_us();
 	int rc;
 
-	rc = wl_cache_answer(&ctx->cache, t, n, ctx->req.start_us, &c->sink,
+	rc = wl_cache_answer(&ctx->cache, t, n, ctx->req.start_us, c->front,
 	    &ctx->res, &ctx->err);
 	if (ctx->cache.owner[0] != '\0')
 		ctx->cache_us = wl_clock_us() - begin;
 	if (rc == -1 || (rc == 0 && make(c, t, n) == -1))
 		return -1;
-	ctx->err = ctx->res.err;
 	return 0;
 }
 
@@ -332,14 +349,23 @@ wl_h_chat_post(struct wl_ctx *ctx)
 		.ctx = ctx
 	};
 	struct wl_target t[WL_TARGETS];
+	struct wl_policy_sink *policy;
 	struct wl_result *res = &ctx->res;
 	struct wl_buf b;
 	int n;
 
 	if (wl_ask_check(&ctx->ask, &ctx->err) == -1 ||
-	    (n = find_targets(ctx, t)) == -1 ||
-	    answer(&c, t, n) == -1)
+	    check_content(ctx) == -1 || (n = find_targets(ctx, t)) == -1)
 		return -1;
+	policy = wl_policy_sink_new(&c.sink, ctx->arena, &ctx->ask, res,
+	    ctx->req.id);
+	if (policy == NULL)
+		return wl_err_memory(&ctx->err);
+	c.front = wl_policy_sink_of(policy);
+	if (answer(&c, t, n) == -1)
+		return -1;
+	wl_policy_sink_end(policy);
+	ctx->err = res->err;
 	if (ctx->resp.head_sent)
 		return 0;
 	if (ctx->err.code == WL_OK) {

@@ -54,6 +54,7 @@ watchllm_SOURCES = \
 	fcgi/cmd_limit.c \
 	fcgi/cmd_migrate.c \
 	fcgi/cmd_plan.c \
+	fcgi/cmd_policy.c \
 	fcgi/cmd_prices.c \
 	fcgi/cmd_project.c \
 	fcgi/cmd_provider.c \

@@ -55,6 +55,8 @@ static const struct wl_command commands[] = {
 	    wl_cmd_route_help, false, wl_cmd_route },
 	{ "flag", "show and set what a share of the projects sees",
 	    wl_cmd_flag_help, false, wl_cmd_flag },
+	{ "policy", "show and set rules on content",
+	    wl_cmd_policy_help, false, wl_cmd_policy },
 	{ "provider-key", "keep projects' own keys for providers",
 	    wl_cmd_provider_key_help, false, wl_cmd_provider_key },
 	{ "prices", "import and show what models cost",

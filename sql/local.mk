@@ -24,6 +24,7 @@ nobase_dist_pkgdata_DATA += \
 	sql/schema/0022_bedrock.sql \
 	sql/schema/0023_shadow.sql \
 	sql/schema/0024_limits.sql \
+	sql/schema/0025_policy.sql \
 	sql/seed/README.txt \
 	sql/seed/model_prices.csv
 EXTRA_DIST += sql/README.md

@@ -22,6 +22,8 @@
 
 static const struct wl_err_row rows[] = {
 	[WL_OK] = { 200, "ok", "ok", "" },
+	[WL_E_BLOCKED] = { 400, "content_blocked", REQ,
+	    "The project's policy does not allow this content." },
 	[WL_E_BUDGET] = { 429, "budget_exceeded", QUOTA,
 	    "Budget exceeded." },
 	[WL_E_BYOK_REQUIRED] = { 400, "byok_required", REQ,

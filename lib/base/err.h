@@ -9,6 +9,7 @@
 
 enum wl_code {
 	WL_OK = 0,
+	WL_E_BLOCKED,			/* content_blocked */
 	WL_E_BUDGET,			/* budget_exceeded */
 	WL_E_BYOK_REQUIRED,		/* byok_required */
 	WL_E_CLIENT_CLOSED,		/* client_closed_request */

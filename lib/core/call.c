@@ -143,6 +143,7 @@ wl_result_init(struct wl_result *res, struct wl_arena *a, size_t keep)
 	memset(res, 0, sizeof(*res));
 	res->usage = (struct wl_usage){ -1, -1, -1, -1, -1, WL_U_NONE, 0 };
 	res->units = WL_UNITS_NONE;
+	res->found = WL_POLICY_TALLY;
 	res->first_byte_us = res->first_data_us = res->upstream_us = -1;
 	res->tool = res->sequence = -1;
 	res->keep = keep;

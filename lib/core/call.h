@@ -7,6 +7,7 @@
 #include "lib/base/err.h"
 #include "lib/base/str.h"
 #include "lib/core/limit.h"
+#include "lib/core/policy.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -180,6 +181,8 @@ struct wl_result {
 	char		 finish_reason[33];
 	struct wl_usage	 usage;
 	struct wl_units	 units;
+	const struct wl_policy	*policy;	/* of the project, or NULL */
+	struct wl_policy_tally	 found;		/* by it */
 	bool		 price_known;
 	int64_t		 cost_nano;
 	int64_t		 hedge_nano;		/* of it for the call that was

@@ -14,8 +14,10 @@
 #include "lib/base/loop.h"
 #include "lib/base/secret.h"
 #include "lib/core/memo.h"
+#include "lib/core/policy.h"
 #include "lib/core/redact_rules.h"
 #include "lib/core/route.h"
+#include "lib/store/db_policy.h"
 #include "lib/store/db_redaction.h"
 #include "lib/store/db_route.h"
 
@@ -436,9 +438,59 @@ wl_catalog_redaction(struct wl_arena *a, const char *project, int64_t version)
 	return lend(a, data, own);
 }
 
+/* ---- policies of projects ---- */
+
+static void
+free_policy(void *p)
+{
+	wl_policy_free(p);
+}
+
+static int
+fetch_policy(struct wl_arena *scratch, const char *project, void **value,
+    struct wl_err *e)
+{
+	struct wl_db_policy *rows;
+	int n;
+
+	if (wl_db_policy(scratch, project, &rows, &n, e) == -1)
+		return -1;
+	if (n == 0)
+		return 0;
+	if ((*value = wl_policy_new(rows, n, e)) != NULL)
+		return 0;
+	wl_log(WL_ERROR, "policy.rule", "project %s: %s", project, e->msg);
+	wl_err_set(e, WL_E_UNAVAILABLE, NULL);
+	return wl_err_detail(e, "a rule of its policy cannot be read");
+}
+
+static struct wl_memo policies = {
+	.name = "policies", .max = PROJECTS, .ttl_ms = 0,
+	.fetch = fetch_policy, .release = free_policy
+};
+
+int
+wl_catalog_policy(struct wl_arena *a, const char *project, int64_t version,
+    const struct wl_policy **p, struct wl_err *e)
+{
+	const void *data = NULL;
+	struct wl_memo_value *use;
+
+	use = wl_memo_get(&policies, project, version, &data, e);
+	if (use == NULL)
+		use = wl_memo_get(&policies, project, 0, &data, e);
+	if (use == NULL)
+		return -1;
+	if (wl_arena_defer(a, put_value, use) == -1)
+		return wl_err_memory(e);
+	*p = data;
+	return 0;
+}
+
 void
 wl_catalog_flush(void)
 {
+	wl_memo_flush(&policies);
 	wl_memo_flush(&own_rules);
 	wl_memo_flush(&rule_sets);
 	wl_memo_flush(&catalogs);

@@ -11,6 +11,7 @@
 
 struct wl_db_flag;
 struct wl_memo_value;
+struct wl_policy;
 struct wl_redact_rules;
 struct wl_route_rule;
 
@@ -79,6 +80,15 @@ const struct wl_redact_rules *wl_catalog_redaction(struct wl_arena *a,
 int wl_catalog_rules(const char *project, int64_t version,
     const struct wl_rule_set **rules, struct wl_memo_value **use,
     struct wl_err *e) __attribute__((warn_unused_result));
+
+/*
+ * The policy on content of PROJECT as of VERSION into *P, valid as long as A's
+ * memory; NULL: it has none.  When the database cannot be reached, or a rule
+ * not be read, what is remembered.  0, or -1 with *E: not known.
+ */
+int wl_catalog_policy(struct wl_arena *a, const char *project,
+    int64_t version, const struct wl_policy **p, struct wl_err *e)
+    __attribute__((warn_unused_result));
 
 /*
  * Forget all of it.

@@ -17,6 +17,7 @@
 #include "lib/base/rand.h"
 #include "lib/core/auth.h"
 #include "lib/core/catalog.h"
+#include "lib/core/policy.h"
 #include "lib/core/redact_rules.h"
 #include "lib/http/req.h"
 
@@ -698,6 +699,7 @@ put_attributes(struct record *rec, const struct wl_admission *ad,
 	put_tries(rec, res);
 	put_units(rec, &res->units);
 	put_shadows(rec, ad);
+	wl_policy_json(&rec->w, "policy", res->policy, &res->found);
 	wl_jw_end(&rec->w, '}');
 }
 

@@ -44,6 +44,9 @@ libwatchllm_a_SOURCES += \
 	lib/core/model_route.c \
 	lib/core/models.c lib/core/models.h \
 	lib/core/once.c lib/core/once.h \
+	lib/core/policy.c lib/core/policy.h \
+	lib/core/policy_body.c lib/core/policy_body.h \
+	lib/core/policy_sink.c lib/core/policy_sink.h \
 	lib/core/price.c lib/core/price.h \
 	lib/core/price_import.c lib/core/price_import.h \
 	lib/core/price_media.c \

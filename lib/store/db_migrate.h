@@ -14,7 +14,7 @@ struct wl_err;
  * The schema that this program was written for: the number of the last file
  * in sql/schema/ (a test compares them).
  */
-#define WL_SCHEMA_VERSION	24
+#define WL_SCHEMA_VERSION	25
 
 /*
  * What became of a file.

@@ -23,6 +23,7 @@ libwatchllm_a_SOURCES += \
 	lib/store/db_health.c lib/store/db_health.h \
 	lib/store/db_migrate.c \
 	lib/store/db_migrate.h \
+	lib/store/db_policy.c lib/store/db_policy.h \
 	lib/store/db_price.c lib/store/db_price.h \
 	lib/store/db_provider.c \
 	lib/store/db_redaction.c lib/store/db_redaction.h \

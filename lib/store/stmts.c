@@ -18,6 +18,7 @@ const struct wl_stmt *const wl_stmt_tables[] = {
 	wl_db_drain_stmts,
 	wl_db_health_stmts,
 	wl_db_migrate_stmts,
+	wl_db_policy_stmts,
 	wl_db_price_stmts,
 	wl_db_provider_stmts,
 	wl_db_redaction_stmts,

@@ -17,6 +17,7 @@ extern const struct wl_stmt wl_db_doctor_stmts[];
 extern const struct wl_stmt wl_db_drain_stmts[];
 extern const struct wl_stmt wl_db_health_stmts[];
 extern const struct wl_stmt wl_db_migrate_stmts[];
+extern const struct wl_stmt wl_db_policy_stmts[];
 extern const struct wl_stmt wl_db_price_stmts[];
 extern const struct wl_stmt wl_db_provider_stmts[];
 extern const struct wl_stmt wl_db_redaction_stmts[];

@@ -26,7 +26,7 @@ is() {	# is NAME EXPECTED ACTUAL
 
 owner="host=$dir/run dbname=watchllm user=wl_owner"
 timeout 120 sh "$here/apply.sh" "$owner" >"$dir/first"
-is 'all applied' 24 "$(grep -c '^applied' "$dir/first")"
+is 'all applied' 25 "$(grep -c '^applied' "$dir/first")"
 timeout 120 sh "$here/apply.sh" "$owner" >"$dir/second"
 is 'none twice' 0 "$(grep -c '^applied' "$dir/second" || true)"
 wl_logins_make "$dir"

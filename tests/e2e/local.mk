@@ -34,6 +34,7 @@ EXTRA_DIST += \
 	tests/e2e/test_models.py \
 	tests/e2e/test_openapi.py \
 	tests/e2e/test_openapi_admin.py \
+	tests/e2e/test_policy.py \
 	tests/e2e/test_prices.py \
 	tests/e2e/test_redaction.py \
 	tests/e2e/test_messages.py \

@@ -14,6 +14,8 @@ UNIT_TESTS += \
 	tests/unit/test_health \
 	tests/unit/test_memo \
 	tests/unit/test_model \
+	tests/unit/test_policy \
+	tests/unit/test_policy_sink \
 	tests/unit/test_price \
 	tests/unit/test_price_import \
 	tests/unit/test_price_media \

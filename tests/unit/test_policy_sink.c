@@ -1,0 +1,239 @@
+/*
+ * Policy on streams: the same comes out wherever they are cut.
+ */
+#include "config.h"
+#include "lib/core/policy_sink.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/base/json.h"
+#include "lib/store/db_policy.h"
+#include "tests/unit/tap.h"
+
+static struct wl_arena	*arena;
+static struct wl_buf	 got;		/* what the client got */
+static bool		 ended, beaten;
+
+static int
+begin(struct wl_sink *s, int status, const char *type, bool stream)
+{
+	(void)s;
+	(void)type;
+	CU_ASSERT(stream && status == 200);
+	return 0;
+}
+
+static int
+data(struct wl_sink *s, const char *p, size_t len)
+{
+	(void)s;
+	CU_ASSERT(!ended && len > 0);
+	/* events are whole */
+	CU_ASSERT(len > 2 && memcmp(p + len - 2, "\n\n", 2) == 0);
+	wl_buf_add(&got, p, len);
+	return 0;
+}
+
+static int
+heartbeat(struct wl_sink *s)
+{
+	(void)s;
+	beaten = true;
+	return 0;
+}
+
+static int
+trailer(struct wl_sink *s, const struct wl_result *res)
+{
+	(void)s;
+	(void)res;
+	wl_buf_adds(&got, ": figures\n\n");
+	return 0;
+}
+
+static int
+end(struct wl_sink *s, const char *p, size_t len)
+{
+	(void)s;
+	ended = true;
+	wl_buf_add(&got, p, len);
+	return 0;
+}
+
+/*
+ * The contents of all chunks that came out, one after the other.
+ */
+static void
+texts(struct wl_buf *out)
+{
+	struct wl_str rest = { got.p, got.len }, line, s;
+	struct json_object *o;
+
+	while (rest.p != NULL && rest.len > 0) {
+		line = wl_str_cut(&rest, '\n');
+		if (!wl_str_prefix(line, "data: {"))
+			continue;
+		o = wl_json_parse(arena, line.p + 6, line.len - 6, NULL);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(o);
+		o = wl_json_obj(json_object_array_get_idx(wl_json_arr(o,
+		    "choices"), 0), "delta");
+		if (wl_json_str(o, "content", &s))
+			wl_buf_add(out, s.p, s.len);
+	}
+}
+
+static struct wl_sink	client = { .begin = begin, .data = data,
+    .heartbeat = heartbeat, .trailer = trailer, .end = end, .fd = -1 };
+static struct wl_result	res;
+static struct wl_ask	ask = { .api = WL_API_CHAT };
+
+/*
+ * TEXT as a stream of pieces of N bytes, without a finish reason unless
+ * FINISH.  Returns 0, or -1 when it was
+ * blocked.
+ */
+static int
+stream(struct wl_policy *p, const char *text, size_t n, bool finish)
+{
+	struct wl_policy_sink *f;
+	struct wl_buf b = { 0 };
+	struct wl_sink *s;
+	size_t i, len = strlen(text), m;
+	int rc = 0;
+
+	wl_buf_reset(&got);
+	ended = beaten = false;
+	CU_ASSERT_EQUAL_FATAL(wl_result_init(&res, arena, 4096), 0);
+	res.outcome = WL_O_CLIENT_GONE;	/* as who stops a stream finds it */
+	res.policy = p;
+	f = wl_policy_sink_new(&client, arena, &ask, &res, "id");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	s = wl_policy_sink_of(f);
+	CU_ASSERT_EQUAL(s->begin(s, 200, "text/event-stream", true), 0);
+	for (i = 0; rc == 0 && i < len; i += m) {
+		m = n < len - i ? n : len - i;
+		wl_result_text(&res, text + i, m);
+		wl_buf_reset(&b);
+		wl_buf_adds(&b, "data: {\"choices\":[{\"index\":0,\"delta\":{"
+		    "\"content\":");
+		wl_json_quote(&b, text + i, m);
+		wl_buf_printf(&b, "}%s}]}\n\n", finish && i + m == len ?
+		    ",\"finish_reason\":\"stop\"" : "");
+		rc = s->data(s, b.p, b.len);
+		if (rc == 0 && i == 0)
+			CU_ASSERT_EQUAL(s->heartbeat(s), 0);
+	}
+	if (rc == 0 && (rc = s->trailer(s, &res)) == 0)
+		rc = s->end(s, "data: [DONE]\n\n", 14);
+	wl_buf_free(&b);
+	wl_policy_sink_end(f);
+	return res.err.code == WL_OK ? 0 : -1;
+}
+
+static struct wl_policy *
+policy(const char *definition)
+{
+	struct wl_db_policy row = { "rule", definition, strlen(definition) };
+	struct wl_err e;
+
+	return wl_policy_new(&row, 1, &e);
+}
+
+static void
+masked(void)
+{
+	struct wl_policy *p = policy("{\"on\":\"response\",\"action\":\"mask\","
+	    "\"pii\":[\"email\",\"card\"],\"words\":[\"top secret\"],"
+	    "\"replacement\":\"_\"}");
+	struct wl_buf text = { 0 }, want = { 0 }, out = { 0 };
+	size_t n, fill;
+	int finish;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+	for (fill = 0; fill < 700; fill += 97) {
+		wl_buf_reset(&text);
+		wl_buf_reset(&want);
+		for (n = 0; n < fill; n++) {
+			wl_buf_addc(&text, n % 7 == 6 ? ' ' : 'a');
+			wl_buf_addc(&want, n % 7 == 6 ? ' ' : 'a');
+		}
+		wl_buf_adds(&text, " 4111111111111111 and me@example.com, Top"
+		    " secret stop");
+		wl_buf_adds(&want, " _ and _, _ stop");
+		for (n = 1; n < 1000; n = n * 2 + 1)
+			for (finish = 0; finish < 2; finish++) {
+				CU_ASSERT_EQUAL(stream(p, text.p, n,
+				    finish != 0), 0);
+				CU_ASSERT(ended && beaten);
+				wl_buf_reset(&out);
+				texts(&out);
+				CU_ASSERT_STRING_EQUAL(out.p, want.p);
+				CU_ASSERT_EQUAL(res.found.hits[0][1], 3);
+				CU_ASSERT_EQUAL(res.found.bytes[1],
+				    (int64_t)text.len);
+				CU_ASSERT_STRING_EQUAL(res.text.p, want.p);
+				/* held text is not behind the figures */
+				CU_ASSERT_PTR_NULL(strstr(strstr(got.p,
+				    ": figures"), "content"));
+			}
+	}
+	wl_buf_free(&text);
+	wl_buf_free(&want);
+	wl_buf_free(&out);
+	wl_policy_free(p);
+}
+
+static void
+blocked(void)
+{
+	struct wl_policy *p = policy("{\"on\":\"response\",\"action\":"
+	    "\"block\",\"words\":[\"top secret\"]}");
+	size_t n;
+
+	for (n = 1; n < 40; n++) {
+		CU_ASSERT_EQUAL(stream(p, "it is a Top Secret thing of ours",
+		    n, true), -1);
+		CU_ASSERT_EQUAL(res.err.code, WL_E_BLOCKED);
+		CU_ASSERT_EQUAL(res.outcome, WL_O_ANSWERED);
+		CU_ASSERT(ended);
+		CU_ASSERT_PTR_NULL(strstr(got.p, "Top"));
+		CU_ASSERT_PTR_NULL(strstr(got.p, "[DONE]"));
+		CU_ASSERT_PTR_NOT_NULL(strstr(got.p, "content_blocked"));
+		CU_ASSERT_PTR_NULL(strstr(res.text.p, "Top Secret"));
+	}
+	wl_policy_free(p);
+}
+
+static void
+untouched(void)
+{
+	struct wl_policy *p = policy("{\"on\":\"request\",\"action\":"
+	    "\"block\",\"words\":[\"top secret\"]}");
+
+	CU_ASSERT_EQUAL(stream(p, "top secret", 3, true), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(got.p, "\"top\""));
+	CU_ASSERT_EQUAL(stream(NULL, "top secret", 3, true), 0);
+	wl_policy_free(p);
+}
+
+int
+main(void)
+{
+	static const struct wl_test tests[] = {
+		{ "masked, wherever it is cut", masked },
+		{ "blocked, wherever it is cut", blocked },
+		{ "nothing to do", untouched },
+		{ NULL, NULL }
+	};
+	int status;
+
+	if ((arena = wl_arena_new((size_t)1 << 30)) == NULL)
+		return 1;
+	status = wl_tap_run("policy_sink", tests);
+	wl_arena_free(arena);
+	wl_buf_free(&got);
+	return status;
+}
