@@ -7,11 +7,14 @@ import json
 import os
 import resource
 import subprocess
+import time
 from pathlib import Path
 
 from rig import MODEL, Rig, median
 
-TARGETS = ["direct", "proxy", "gate", "three"]
+# what the columns of CPU call the gate that serves a target
+TARGETS = {"direct": "gate", "proxy": "gate", "gate": "gate", "three": "three",
+           "all": "gate", "hit": "gate"}
 BODY = json.dumps({
     "model": MODEL, "temperature": 0.2, "messages": [
         {"role": "system", "content": "You are a helpful assistant. Answer briefly."},
@@ -22,11 +25,14 @@ BODY = json.dumps({
 def wrk(rig: Rig, target: str, c: int, seconds: float) -> dict:
     """One run of wrk against TARGET; figures, and CPU of each part per call."""
     before, own = rig.cpu(), children_us()
+    full = target in ("all", "hit")
+    body = BODY.replace("people", "people (%d)") if target == "all" else BODY
     out = subprocess.run(
         ["wrk", "-t1", f"-c{c}", f"-d{seconds}s", "-s", str(Path(__file__).with_name("post.lua")),
-         f"http://127.0.0.1:{rig.ports[target]}/v1/chat/completions"],
+         f"http://127.0.0.1:{rig.ports['gate' if full else target]}/v1/chat/completions"],
         check=True, capture_output=True, text=True, timeout=60 + seconds,
-        env={**os.environ, "WL_BENCH_BODY": BODY, "WL_BENCH_KEY": rig.key}).stdout
+        env={**os.environ, "WL_BENCH_BODY": body, "WL_BENCH_FROM": str(time.time_ns() // 1000),
+             "WL_BENCH_KEY": rig.full_key if full else rig.key}).stdout
     after = rig.cpu()
     r = json.loads(out.splitlines()[-1])
     if r["failed"] or not r["requests"]:
@@ -53,7 +59,8 @@ def measure(rig: Rig, c: int, rounds: int, seconds: float) -> dict:
             wrk(rig, t, c, 1)
     for i in range(rounds):
         # each round begins with another one
-        for t in TARGETS[i % len(TARGETS):] + TARGETS[:i % len(TARGETS)]:
+        order = list(TARGETS)
+        for t in order[i % len(order):] + order[:i % len(order)]:
             runs[t].append(wrk(rig, t, c, seconds))
     out: dict = {"c": c, "rounds": rounds, "seconds": seconds}
     for t, rs in runs.items():
@@ -70,15 +77,15 @@ def measure(rig: Rig, c: int, rounds: int, seconds: float) -> dict:
 
 def show(m: dict) -> list[str]:
     names = {"direct": "fake_llm itself", "proxy": "nginx proxy_pass", "gate": "WatchLLM",
-             "three": "WatchLLM, three Redis calls"}
+             "three": "WatchLLM, three Redis calls", "all": "WatchLLM, all features",
+             "hit": "WatchLLM, answered by the cache"}
     rows = [f"calls, c={m['c']} ({m['rounds']} rounds of {m['seconds']} s)", "",
             "| target | requests/s | ratio (least; by CPU) | p50 µs (added) | p99 µs (added) |"
             " CPU µs/call: nginx + gate + redis + fake_llm + wrk |",
             "|---|---|---|---|---|---|"]
     for t in TARGETS:
         r = m[t]
-        gate = t if t in ("gate", "three") else "gate"
-        cpu = r["cpu_us"]
+        gate, cpu = TARGETS[t], r["cpu_us"]
         rows.append(
             f"| {names[t]} | {r['rps']:,.0f} | {r['ratio']:.2f} ({r['ratio_min']:.2f}; {r['ratio_cpu']:.2f}) |"
             f" {r['p50_us']:.0f} ({r['added_p50_us']:+.0f}) |"

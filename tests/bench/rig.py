@@ -71,6 +71,7 @@ class Rig:
             self.stores.provider("fake", self.fake.base)
             # the limits that the seeded plans have, only out of reach
             self.key = self.stores.project(self.stores.plan("bench"), "fake")[1]
+            self.full_key = self.full()
             self.binaries = {"gate": GATE, "three": THREE_TRIPS}
             self.ports = {"direct": self.fake.port, "proxy": stack.free_port(),
                           "gate": stack.free_port(), "three": stack.free_port()}
@@ -80,6 +81,14 @@ class Rig:
         except BaseException:
             self.stop()
             raise
+
+    def full(self) -> str:
+        """The key of a project with everything that a call can meet."""
+        project, key = self.stores.project("bench", "fake")
+        cli = self.stores.cli
+        cli("project", "set", project, "--cache", "exact")
+        cli("route", "add", project, "bench", MODEL, f"fake/{MODEL}")
+        return key
 
     def conf(self, name: str) -> Path:
         self.stores.folder.make(f"spool-{name}")
