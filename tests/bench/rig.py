@@ -88,6 +88,9 @@ class Rig:
         cli = self.stores.cli
         cli("project", "set", project, "--cache", "exact")
         cli("route", "add", project, "bench", MODEL, f"fake/{MODEL}")
+        for limit, most in (("rpm", 10**8), ("tokens", 10**9), ("budget-day", 10**6)):
+            cli("limit", "set", project, "project", f"--{limit}", str(most))
+        cli("limit", "set", project, "model", "gpt-*", "--budget-month", str(10**6))
         return key
 
     def conf(self, name: str) -> Path:
