@@ -318,6 +318,18 @@ static const struct row {
 	{ "`input_type` of embeddings", WL_CAN_INPUT_TYPE },
 };
 
+/*
+ * What a client gets of an API that P does not have.
+ */
+static const char *
+instead_of(const struct wl_provider *p, unsigned api)
+{
+	if (api == WL_APIS(WL_API_COUNT_TOKENS))
+		return "estimated";
+	return api == WL_APIS(WL_API_MESSAGES) &&
+	    (p->apis & WL_APIS(WL_API_CHAT)) != 0 ? "through chat" : "no";
+}
+
 static void
 print_row(FILE *f, const char *what, unsigned apis, uint32_t can)
 {
@@ -327,7 +339,8 @@ print_row(FILE *f, const char *what, unsigned apis, uint32_t can)
 	fprintf(f, "| %s |", what);
 	for (p = wl_providers; *p != NULL; p++) {
 		if (apis != 0)
-			cell = ((*p)->apis & apis) == 0 ? "no" :
+			cell = ((*p)->apis & apis) == 0 ?
+			    instead_of(*p, apis) :
 			    ((*p)->native & apis) != 0 ? "as it comes" :
 			    "translated";
 		else

@@ -301,14 +301,15 @@ wl_provider_error_retry_after(const char *v)
 
 /*
  * Whether STATUS speaks of the request, so that it is the client's to hear.
- * 407 is of a proxy on our side, 499 of a client that is not this one.
+ * 407 is of a proxy on our side, 424 of what the provider depends on (Bedrock,
+ * of a model that failed), 499 of a client that is not this one.
  */
 static bool
 is_refusal(int status)
 {
 	return status >= 400 && status < 500 && status != 401 &&
 	    status != 403 && status != 407 && status != 408 &&
-	    status != 429 && status != 499;
+	    status != 424 && status != 429 && status != 499;
 }
 
 bool

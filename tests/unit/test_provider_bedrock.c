@@ -13,6 +13,7 @@
 #include "lib/base/enc.h"
 #include "lib/base/hash.h"
 #include "lib/core/provider_bedrock.h"
+#include "lib/core/provider_error.h"
 #include "lib/core/stream.h"
 #include "tests/unit/tap.h"
 
@@ -156,6 +157,12 @@ answers(void)
 	    "\"finish_reason\":\"content_filter\"") != NULL);
 	CU_ASSERT(wire_answer("{\"output\":{}}") == NULL);
 	CU_ASSERT(wire_answer("") == NULL);
+	/* a model that failed (ModelErrorException) may do better elsewhere */
+	wl_provider_bedrock.error(wire_arena, &wire_target, 424,
+	    WL_STR("{\"message\":\"it failed\"}"), &wire_res);
+	CU_ASSERT_TRUE(wl_provider_error_map(&wire_res, &wire_target, 424,
+	    NULL));
+	CU_ASSERT_EQUAL(wire_res.err.code, WL_E_UPSTREAM);
 }
 
 /* ---- the event stream ---- */
