@@ -348,6 +348,20 @@ verdict(const struct wl_ctx *ctx, int rc)
 	return WL_PG_UNAVAILABLE;
 }
 
+/*
+ * How long a stream may be.  A provider obeys "max_tokens" by its own count, so
+ * ours, a quarter of the bytes, has room to differ from it.
+ */
+static void
+expect_output(struct wl_ctx *ctx)
+{
+	if (!ctx->ad.reserved || ctx->auth->overrun == WL_OVERRUN_ALLOW)
+		return;
+	ctx->res.most_output = ctx->ad.reserve.output *
+	    (ctx->ask.max_tokens > 0 ? 2 : 1);
+	ctx->res.stop = ctx->auth->overrun == WL_OVERRUN_STOP;
+}
+
 int
 wl_serve_admit(struct wl_ctx *ctx)
 {
@@ -366,6 +380,8 @@ wl_serve_admit(struct wl_ctx *ctx)
 		wl_prom_limit(WL_PL_SHADOW);
 	if (ctx->ad.reserve.unknown)
 		wl_prom_limit(WL_PL_UNKNOWN_PRICE);
+	if (rc == 0 && ctx->begun)
+		expect_output(ctx);
 	return rc;
 }
 
@@ -421,6 +437,7 @@ record(struct wl_ctx *ctx)
 	if (wl_result_init(&ctx->res, ctx->arena, keep) == -1)
 		return wl_err_set(&ctx->err, WL_E_UNAVAILABLE, NULL);
 	ctx->res.outcome = WL_O_INVALID;
+	expect_output(ctx);
 	ctx->ad.redaction = wl_catalog_redaction(ctx->arena,
 	    ctx->auth->project, ctx->auth->catalog_version);
 	if (wl_event_begin(wl_worker.journal, &ctx->req, ctx->auth, &ctx->ad,
@@ -477,6 +494,9 @@ settle(struct wl_ctx *ctx)
 		return NULL;
 	wl_reserve_truth(&ctx->ad.reserve, ctx->auth, res, &truth);
 	truth.refund_month = refunds(ctx);
+	if (res->overrun)
+		wl_prom_limit(res->stop ? WL_PL_OVERRUN_STOPPED :
+		    WL_PL_OVERRUN_WARNED);
 	if (ctx->ad.reserved)
 		wl_reserve_learn(ctx->auth->project, &ctx->ask, res);
 	return wl_counter_settle_send(ctx->arena, ctx->conf, &ctx->ad.gate,

@@ -204,7 +204,10 @@ struct wl_result {
 	struct wl_str	 refusal;		/* JSON instead of ERR's,
 						   or empty */
 	bool		 truncated;		/* TEXT or TOOLS is cut */
-	bool		 overrun;		/* more than was reserved */
+	int64_t		 most_output;		/* tokens that a stream may
+						   have; 0: no such limit */
+	bool		 stop;			/* one that has more is ended */
+	bool		 overrun;		/* it had more */
 	int64_t		 tool;			/* being gathered, or -1 */
 	int64_t		 sequence;		/* of the last event of a
 						   stream that had one, or -1 */

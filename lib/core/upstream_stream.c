@@ -152,6 +152,21 @@ feed(struct wl_uprun *r, struct wl_stream *s, size_t *unfair)
 }
 
 /*
+ * Whether the stream is to end, for it is longer than what limits hold for it.
+ */
+static bool
+overruns(struct wl_uprun *r)
+{
+	struct wl_result *res = r->res;
+
+	if (res->most_output <= 0 || wl_tokens_estimate(res->output_bytes) <=
+	    res->most_output)
+		return false;
+	res->overrun = true;
+	return res->stop && r->sink->data_sent;
+}
+
+/*
  * From the first byte of the stream to its last event.
  */
 static enum wl_upend
@@ -167,6 +182,10 @@ pump(struct wl_uprun *r, struct wl_stream *s)
 			return end;
 		if (wl_xfer_peek(r->x).len > 0) {
 			state = feed(r, s, &unfair);
+			if (overruns(r) && state == WL_STREAM_MORE) {
+				wl_err_set(&r->res->err, WL_E_OVERRUN, NULL);
+				return WL_UP_FAILED;
+			}
 		} else {
 			over = true;
 			state = wl_stream_end(s);

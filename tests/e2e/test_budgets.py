@@ -1,9 +1,10 @@
 """Limits of tokens and money, and rules by user, model, tag and key: reserved at
 admission, settled with the truth, told in answers, figures and events."""
 
+import contextlib
 import unittest
 
-from gate import GateCase
+from gate import GateCase, data, events
 from stack import at_once, wait_for
 
 
@@ -152,6 +153,43 @@ class Budgets(GateCase):
         _, key = self.gate.project(self.own_plan("--budget-day", "0"))
         self.error(self.ask(key), 429, "budget_exceeded")
         self.assertEqual(self.ask(key, model="gratis").status, 200)
+
+    # -- streams
+
+    def lines(self, key: str, words: str, **fields) -> list:
+        c, r = self.gate.stream(key, f"[[{words}]]", **fields)
+        with contextlib.closing(c):
+            return data(events(r))
+
+    def test_overrun_stop(self):
+        """A stream that uses up its reservation ends with an error."""
+        before = self.figure('watchllm_limits_total{what="stream_stopped"}')
+        plan = self.own_plan("--tokens", "100000", "--overrun", "stop")
+        project, key = self.gate.project(plan)
+        # 512 are expected of a model that nobody knows yet
+        got = self.lines(key, "tokens=900 chunk_tokens=20 per_token=1")
+        self.assertEqual(got[-1]["error"]["code"], "reservation_exceeded", got[-1])
+        self.assertNotIn("[DONE]", got)
+        tokens = sum(len(e["choices"][0]["delta"].get("content") or "") for e in got
+                     if e.get("choices")) / 4
+        self.assertTrue(512 < tokens <= 560, tokens)
+        # what was passed on is settled: the reservation and a little more
+        wait_for(lambda: 512 < self.usage(key)["tokens"]["used"] < 600, 5, 0.02)
+        # who says how much is wanted gets it
+        got = self.lines(key, "tokens=900 chunk_tokens=20", max_tokens=900)
+        self.assertEqual(got[-1], "[DONE]")
+        self.assertEqual(self.figure('watchllm_limits_total{what="stream_stopped"}'), before + 1)
+        first = self.gate.recorded(project, 2, 5)[0]
+        self.assertEqual((first["status"], first["error_code"]), ("error", "reservation_exceeded"))
+
+    def test_overrun_warn(self):
+        """Or it goes on, and its event tells."""
+        project, key = self.gate.project(self.own_plan("--tokens", "100000", "--overrun", "warn"))
+        self.assertEqual(self.lines(key, "tokens=900 chunk_tokens=20")[-1], "[DONE]")
+        self.gate.recorded(project, 1, 5)
+        self.assertEqual(self.gate.stores.sql(
+            "SELECT 'overrun' = ANY (flags) FROM watchllm.event"
+            f" WHERE project_id = '{project}'"), [["t"]])
 
     # -- rules
 
