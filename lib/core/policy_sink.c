@@ -181,14 +181,15 @@ push(struct wl_policy_sink *f, struct wl_policy_channel *c,
 
 /* ---- events ------------------------------------------------------------ */
 
+/*
+ * Ids are left out: what is held when a connection breaks would be missing
+ * when the stream goes on behind one.
+ */
 static void
-put_event(struct wl_buf *b, struct wl_str name, struct wl_str id,
-    const char *data, size_t len)
+put_event(struct wl_buf *b, struct wl_str name, const char *data, size_t len)
 {
 	size_t i;
 
-	if (id.len > 0)
-		wl_buf_printf(b, "id: %.*s\n", (int)id.len, id.p);
 	if (name.len > 0)
 		wl_buf_printf(b, "event: %.*s\n", (int)name.len, name.p);
 	wl_buf_adds(b, "data: ");
@@ -211,7 +212,7 @@ put_object(struct wl_buf *b, struct wl_str name, struct json_object *o)
 	size_t len;
 
 	text = plain(o, &len);
-	put_event(b, name, WL_STR(""), text, len);
+	put_event(b, name, text, len);
 }
 
 static void
@@ -593,7 +594,7 @@ pass_event(struct wl_policy_sink *f, const struct wl_sse_event *ev)
 	size_t len;
 
 	if (wl_str_eq(wl_str_trim(data), "[DONE]") || data.len == 0) {
-		put_event(&f->out, ev->name, ev->id, data.p, data.len);
+		put_event(&f->out, ev->name, data.p, data.len);
 		return;
 	}
 	o = wl_json_parse(f->scratch, data.p, data.len, NULL);
@@ -609,7 +610,7 @@ pass_event(struct wl_policy_sink *f, const struct wl_sse_event *ev)
 	if (f->stopped)
 		return;
 	text = changed ? plain(o, &len) : data.p;
-	put_event(&f->out, ev->name, ev->id, text, changed ? len : data.len);
+	put_event(&f->out, ev->name, text, changed ? len : data.len);
 }
 
 /*

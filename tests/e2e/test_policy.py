@@ -361,6 +361,31 @@ class Policy(GateCase):
         self.assertLess(len(kinds) - 1 - kinds[::-1].index("content_block_delta"),
                         kinds.index("content_block_stop"))
 
+    def test_cached(self):
+        """What is kept is filtered anew, by the rules of now."""
+        self.up.says = f"mail {EMAIL} please"
+        body = {"model": "m", "messages": [{"role": "user", "content": "cached?"}]}
+
+        def ask(hit: str, **fields) -> str:
+            r = self.gate.request("POST", "/v1/chat/completions", {**body, **fields}, self.key,
+                                  {"X-WatchLLM-Cache": "exact"})
+            self.assertEqual((r.status, r.headers["X-WatchLLM-Cache"]), (200, hit), r)
+            return r.body.decode()
+
+        for fields in ({}, {"stream": True}):
+            self.assertIn(".doe@" if not fields else "e", ask("MISS", **fields))
+        made = len(self.up.bodies)
+        self.rule("pii", on="response", action="mask", pii=["email"])
+        self.assertIn("mail [REDACTED] please", ask("HIT"))
+        text = "".join(c["delta"].get("content") or "" for e in data_of(ask("HIT", stream=True).encode())
+                       if isinstance(e, dict) for c in e["choices"])
+        self.assertEqual(text, "mail [REDACTED] please")
+        self.rule("pii", on="response", action="block", pii=["email"])
+        r = self.gate.request("POST", "/v1/chat/completions", body, self.key,
+                              {"X-WatchLLM-Cache": "exact"})
+        self.error(r, 400, "content_blocked")
+        self.assertEqual(len(self.up.bodies), made)
+
     # -- rules
 
     def test_tenants(self):
