@@ -309,6 +309,21 @@ class Shadow(RoutingCase):
             f" (WHERE model = 'shade') FROM watchllm.rollup_hour {where}", "postgres"),
             [["2", "0", "2", "0"]])
 
+    def test_messages(self) -> None:
+        """Anthropic's messages in front of providers that chat, in the shadow too."""
+        project, client = self.shadowed()
+        since = len(self.gate.fake.ledger())
+        for stream in (False, True):
+            r = self.gate.request("POST", "/v1/messages", {
+                "model": "real", "max_tokens": 20, "stream": stream,
+                "messages": [{"role": "user", "content": "hello"}]}, client.api_key)
+            self.assertEqual((r.status, r.headers["X-WatchLLM-Rule"]), (200, "compare"), r)
+            self.assertIn(b"sandbox", r.body)
+        for s in self.shadow_events(project, 2):
+            self.assertEqual([s["status"], s["route"], s["model_used"]],
+                             ["success", "/v1/messages", "shade"])
+        self.assertEqual(self.served(since), {"gpt-4o-mini": 2, "shade": 2})
+
     def test_failure_is_nobodys(self) -> None:
         project, client = self.shadowed()
         self.gate.fake.defaults(for_model="shade", status=500)
@@ -354,6 +369,26 @@ class Shadow(RoutingCase):
         self.ask(client, "real", extra_headers={"X-Provider-Key": "sk-mine"})
         self.gate.recorded(project, 11, 10)
         self.assertEqual(self.served(since), {"gpt-4o-mini": 11})
+
+
+class PlainCgi(RoutingCase):
+    """A process for each call: rules hold, and nothing is left running."""
+
+    mount = "cgi"
+
+    def test_rule_without_shadow(self) -> None:
+        project, key = self.project()
+        self.rule(project, "ab", {
+            "alias": "ab", "strategy": "weighted", "sticky": "user", "shadow": "shade",
+            "targets": [{"model": f"{self.gate.provider}/a", "variant": "a"},
+                        {"model": f"{self.other}/b", "variant": "b"}]})
+        client = self.client(key)
+        since = len(self.gate.fake.ledger())
+        for user in ("u1", "u2", "u3"):
+            self.assertEqual(len({self.ask(client, "ab", user=user)["X-WatchLLM-Variant"]
+                                  for _ in range(2)}), 1)
+        self.gate.recorded(project, 6, 10)
+        self.assertLessEqual(set(self.served(since)), {"a", "b"})
 
 
 if __name__ == "__main__":
