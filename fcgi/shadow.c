@@ -24,6 +24,8 @@
 
 #define LONGEST_MS	((int64_t)5 * 60 * 1000)
 #define QUIET_MS	((int64_t)60 * 1000)
+/* Most of each text that its event keeps: it always fits a record. */
+#define FIELD_MAX	((int64_t)256 * 1024)
 
 struct shadow {
 	struct shadow		*next, **link;
@@ -189,6 +191,8 @@ prepare(struct shadow *s, const struct wl_ctx *ctx, const char *rule,
 	s->conf = *wl_worker.conf;
 	if (s->conf.total_timeout > LONGEST_MS)
 		s->conf.total_timeout = LONGEST_MS;
+	if (s->conf.max_field > FIELD_MAX)
+		s->conf.max_field = FIELD_MAX;
 	s->conf.drain_on_disconnect = false;
 	s->keyring = wl_worker.keyring;
 	s->start_us = wl_clock_us();

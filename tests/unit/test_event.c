@@ -15,6 +15,7 @@
 #include "lib/base/json.h"
 #include "lib/base/log.h"
 #include "lib/core/auth.h"
+#include "lib/core/catalog.h"
 #include "lib/core/redact_rules.h"
 #include "lib/http/req.h"
 #include "lib/store/db_redaction.h"
@@ -588,6 +589,77 @@ in_the_journal(void)
 	end();
 }
 
+/* in place of lib/core/catalog.c, which would ask the database */
+const struct wl_redact_rules *
+wl_catalog_redaction(struct wl_arena *a, const char *project, int64_t version)
+{
+	(void)a;
+	(void)version;
+	CU_ASSERT_STRING_EQUAL(project, "p1");
+	return NULL;
+}
+
+/*
+ * What a shadow call leaves: an event of its own, which no usage counts.
+ */
+static void
+shadow(void)
+{
+	enum wl_journal_kind kind;
+	struct wl_event_shadow *s;
+	struct wl_journal_reader *r;
+	struct wl_journal *j;
+	struct wl_err e;
+	char path[512];
+	const char *p;
+	size_t len;
+
+	begin(WL_API_CHAT, CHAT, headers);
+	j = wl_journal_open(wl_tmp_path("shadows"), 1 << 20, 1 << 20,
+	    WL_SYNC_INTERVAL, 1000, &e);
+	CU_ASSERT_FATAL(j != NULL);
+	s = wl_event_shadow_begin(arena, &req, &auth, &ad, &ask, "rule-1");
+	CU_ASSERT_FATAL(s != NULL);
+	res->outcome = WL_O_UPSTREAM_FAILED;
+	wl_err_set(&res->err, WL_E_UPSTREAM, NULL);
+	snprintf(res->provider, sizeof(res->provider), "groq");
+	res->usage = (struct wl_usage){ 10, 0, -1, 5, -1, WL_U_PROVIDER, 0 };
+	res->price_known = true;
+	res->cost_nano = 77;
+	res->upstream_us = 5000;
+	wl_event_shadow_end(s, j, &conf, &ask, res);
+	snprintf(path, sizeof(path), "%s/%s.0000000001.wlj",
+	    wl_tmp_path("shadows"), wl_journal_process(j));
+	r = wl_journal_reader_open(path, 0);
+	CU_ASSERT_FATAL(r != NULL);
+	CU_ASSERT_EQUAL(wl_journal_next(r, &kind, &p, &len), 1);
+	CU_ASSERT_EQUAL(kind, WL_J_EVENT);
+	o = wl_json_parse(arena, p, len, NULL);
+	CU_ASSERT(has("source", "shadow"));
+	CU_ASSERT(has("linked_event_id",
+	    "01890a5d-ac96-774b-bcce-b302099a8057"));
+	CU_ASSERT(!has("event_id", "01890a5d-ac96-774b-bcce-b302099a8057"));
+	CU_ASSERT(has("request_id", "01890a5d-ac96-774b-bcce-b302099a8057"));
+	CU_ASSERT(has("user_id", "user-1"));
+	CU_ASSERT(has("status", "warning"));
+	CU_ASSERT(has("error_code", "upstream_error"));
+	CU_ASSERT(!truth("usage_counted"));
+	CU_ASSERT_EQUAL(number("cost_nano"), 77);
+	CU_ASSERT_EQUAL(number("tokens_output"), 5);
+	CU_ASSERT(flagged("shadow"));
+	CU_ASSERT(!wl_json_has(o, "minute_counted"));
+	CU_ASSERT(!wl_json_has(o, "latency_ms"));
+	CU_ASSERT(!wl_json_has(o, "upstream_ms"));
+	CU_ASSERT(wl_json_has(o, "input"));
+	o = wl_json_obj(wl_json_obj(o, "attributes"), "shadow");
+	CU_ASSERT(has("rule", "rule-1"));
+	CU_ASSERT_EQUAL(number("upstream_ms"), 5);
+	CU_ASSERT_EQUAL(wl_journal_next(r, &kind, &p, &len), 0);
+	wl_journal_reader_close(r);
+	wl_journal_close(j);
+	end();
+}
+
 /*
  * Too large for a record: the payload goes, the figures stay.
  */
@@ -647,6 +719,7 @@ main(void)
 		{ "traces that are none", bad_traces },
 		{ "bodies that are none", bad_bodies },
 		{ "both in the journal", in_the_journal },
+		{ "a shadow call", shadow },
 		{ "too large for a record", too_large },
 		{ NULL, NULL }
 	};
