@@ -32,6 +32,7 @@ struct client {
 	struct wl_sink	 sink;
 	struct wl_ctx	*ctx;
 	struct wl_sink	*front;		/* before it, the project's policy */
+	struct wl_routed routed;
 	int		 status;	/* of an answer in one piece */
 	const char	*type;
 	struct wl_str	 body;
@@ -81,7 +82,9 @@ sink_begin(struct wl_sink *s, int status, const char *type, bool stream)
 
 	wl_resp_set(&c->ctx->resp, "X-WatchLLM-Provider",
 	    c->ctx->res.provider);
-	if (c->ctx->res.variant[0] != '\0')
+	/* of a shared answer nobody here knows it */
+	if (c->ctx->res.variant[0] != '\0' &&
+	    c->ctx->res.cache != WL_CACHE_HIT_COALESCED)
 		wl_resp_set(&c->ctx->resp, "X-WatchLLM-Variant",
 		    c->ctx->res.variant);
 	if (stream)
@@ -243,24 +246,39 @@ check_content(struct wl_ctx *ctx)
  * Where the call may go, in T.  Returns how many, or -1 with ctx->err.
  */
 static int
-find_targets(struct wl_ctx *ctx, struct wl_target t[WL_TARGETS])
+find_targets(struct client *c, struct wl_target t[WL_TARGETS])
 {
+	struct wl_ctx *ctx = c->ctx;
 	struct wl_route_call call;
-	struct wl_routed routed;
 	int n;
 
 	wl_model_call(&ctx->req, &ctx->ask, &call);
 	n = wl_model_route(ctx->arena, ctx->conf, ctx->auth, ctx->keyring,
-	    ctx->ask.model, ctx->req.provider_key, &call, t, &routed,
+	    ctx->ask.model, ctx->req.provider_key, &call, t, &c->routed,
 	    &ctx->err);
-	if (n > 0 && routed.shadow[0] != '\0')
-		wl_shadow_start(ctx, routed.rule, routed.shadow);
-	if (routed.rule[0] != '\0') {
-		(void)wl_strlcpy(ctx->res.rule, routed.rule,
+	if (c->routed.rule[0] != '\0') {
+		(void)wl_strlcpy(ctx->res.rule, c->routed.rule,
 		    sizeof(ctx->res.rule));
-		wl_resp_set(&ctx->resp, "X-WatchLLM-Rule", routed.rule);
+		wl_resp_set(&ctx->resp, "X-WatchLLM-Rule", c->routed.rule);
 	}
 	return n;
+}
+
+/*
+ * How many of the N targets T are of the variant that was drawn: an answer of
+ * another one that is kept is not for this call.
+ */
+static int
+of_variant(const struct wl_target *t, int n)
+{
+	const char *first = t[0].variant == NULL ? "" : t[0].variant;
+	int i;
+
+	for (i = 1; i < n; i++)
+		if (strcmp(t[i].variant == NULL ? "" : t[i].variant, first) !=
+		    0)
+			break;
+	return i;
 }
 
 /*
@@ -307,6 +325,8 @@ make(struct client *c, struct wl_target *t, int n)
 	}
 	if ((n = wl_capability_keep(t, n, &ctx->ask, &ctx->err)) == -1)
 		return -1;
+	if (c->routed.shadow[0] != '\0')
+		wl_shadow_start(ctx, c->routed.rule, c->routed.shadow);
 	(void)wl_upstream_run(ctx->arena, ctx->conf, &ctx->ask, t, n,
 	    ctx->req.id, ctx->req.start_us, sink, res);
 	/* what could not be told is in RES->err */
@@ -328,8 +348,12 @@ answer(struct client *c, struct wl_target *t, int n)
 	int64_t begin = wl_clock_us();
 	int rc;
 
-	rc = wl_cache_answer(&ctx->cache, t, n, ctx->req.start_us, c->front,
-	    &ctx->res, &ctx->err);
+	(void)wl_strlcpy(ctx->res.variant, t[0].variant == NULL ? "" :
+	    t[0].variant, sizeof(ctx->res.variant));
+	rc = wl_cache_answer(&ctx->cache, t, of_variant(t, n),
+	    ctx->req.start_us, c->front, &ctx->res, &ctx->err);
+	if (ctx->res.cache == WL_CACHE_HIT_COALESCED)
+		ctx->res.variant[0] = '\0';
 	if (ctx->cache.owner[0] != '\0')
 		ctx->cache_us = wl_clock_us() - begin;
 	if (rc == -1 || (rc == 0 && make(c, t, n) == -1))
@@ -355,7 +379,7 @@ wl_h_chat_post(struct wl_ctx *ctx)
 	int n;
 
 	if (wl_ask_check(&ctx->ask, &ctx->err) == -1 ||
-	    check_content(ctx) == -1 || (n = find_targets(ctx, t)) == -1)
+	    check_content(ctx) == -1 || (n = find_targets(&c, t)) == -1)
 		return -1;
 	policy = wl_policy_sink_new(&c.sink, ctx->arena, &ctx->ask, res,
 	    ctx->req.id);

@@ -131,6 +131,32 @@ class Routing(RoutingCase):
             variants[user] = got.pop()
         self.assertEqual(set(variants.values()), {"a", "b"})
 
+    def test_kept_answers_have_their_variant(self) -> None:
+        project, key = self.project()
+        self.rule(project, "ab", {
+            "alias": "ab", "strategy": "weighted", "sticky": "user",
+            "shadow": f"{self.other}/shade", "targets": [
+                {"model": f"{self.gate.provider}/a", "variant": "a"},
+                {"model": f"{self.gate.provider}/b", "variant": "b"}]})
+        client = self.client(key)
+        users: dict[str, list[str]] = {"a": [], "b": []}
+        for i in range(16):
+            h = self.ask(client, "ab", user=f"user-{i}")
+            users[h["X-WatchLLM-Variant"]].append(f"user-{i}")
+        self.assertTrue(users["a"] and users["b"])
+        since = len(self.gate.fake.ledger())
+        # the user is no part of what is asked, so one answer serves a variant
+        for user in [*users["a"], *users["b"]]:
+            h = self.ask(client, "ab", user=user, temperature=0,
+                         extra_headers={"X-WatchLLM-Cache": "exact"})
+            self.assertIn(user, users[h["X-WatchLLM-Variant"]])
+        self.gate.recorded(project, 32, 10)
+        time.sleep(0.5)
+        served = self.served(since)
+        self.assertEqual({k: served[k] for k in ("a", "b")}, {"a": 1, "b": 1}, served)
+        # what no provider was asked for has no shadow either
+        self.assertLessEqual(served["shade"], 2)
+
     def test_canary(self) -> None:
         project, key = self.project()
         client = self.client(key)

@@ -39,3 +39,5 @@ UNIT_TESTS += \
 	tests/unit/test_upstream \
 	tests/unit/test_vault \
 	tests/unit/test_webserver
+tests_unit_test_event_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=wl_catalog_redaction
