@@ -16,6 +16,7 @@
 #include "lib/base/money.h"
 #include "lib/core/catalog.h"
 #include "lib/core/error_body.h"
+#include "lib/core/error_event.h"
 #include "lib/core/face_messages.h"
 #include "lib/core/model.h"
 #include "lib/core/policy_body.h"
@@ -338,6 +339,26 @@ make(struct client *c, struct wl_target *t, int n)
 }
 
 /*
+ * The stream may have begun with a comment, while somebody else was to bring
+ * the answer: then an event tells what is wrong.
+ */
+static int
+refused_late(struct wl_ctx *ctx)
+{
+	struct wl_buf b;
+
+	if (!ctx->resp.head_sent)
+		return -1;
+	ctx->res.err = ctx->err;
+	wl_buf_init(&b, 0);
+	wl_error_event(&b, ctx->ask.api, &ctx->res, ctx->req.id);
+	if (!b.failed)
+		(void)wl_resp_write(&ctx->resp, b.p, b.len, false);
+	wl_buf_free(&b);
+	return 0;
+}
+
+/*
  * The answer from what is kept or under way, else by a target.  0: ctx->res
  * tells of it, -1: nothing was sent.
  */
@@ -357,7 +378,7 @@ answer(struct client *c, struct wl_target *t, int n)
 	if (ctx->cache.owner[0] != '\0')
 		ctx->cache_us = wl_clock_us() - begin;
 	if (rc == -1 || (rc == 0 && make(c, t, n) == -1))
-		return -1;
+		return refused_late(ctx);
 	return 0;
 }
 

@@ -24,10 +24,12 @@
 #include "lib/base/journal.h"
 #include "lib/base/log.h"
 #include "lib/base/loop.h"
+#include "lib/base/money.h"
 #include "lib/base/str.h"
 #include "lib/base/wait.h"
 #include "lib/core/health.h"
 #include "lib/core/retry.h"
+#include "lib/core/tape.h"
 #include "lib/store/pg.h"
 #include "lib/store/redis.h"
 
@@ -96,8 +98,11 @@ struct slot {
 	_Atomic uint64_t	took[BOUNDS + 1], took_us;
 	_Atomic uint64_t	turns, slow_turns;
 	_Atomic uint64_t	upstream[UPSTREAM_FIGURES];
+	_Atomic uint64_t	cache[WL_CACHE_STATUS_MAX], replays;
+	_Atomic uint64_t	saved_tokens, saved_nano;
 	/* figures of the moment */
 	_Atomic uint64_t	running, coroutines, redis_up, pg_up, set_aside;
+	_Atomic uint64_t	tapes, tape_bytes;
 	_Atomic int64_t		at_ms;
 };
 
@@ -369,7 +374,8 @@ observe(struct slot *s)
 {
 	uint64_t now[UPSTREAM_FIGURES];
 	struct wl_loop_stat st;
-	size_t i;
+	size_t i, bytes;
+	int tapes;
 
 	s->set_aside = upstream_figures(now);
 	for (i = 0; i < UPSTREAM_FIGURES; i++)
@@ -383,6 +389,9 @@ observe(struct slot *s)
 	prom.turns = st.turns;
 	prom.slow_turns = st.slow_turns;
 	s->coroutines = st.coroutines;
+	wl_tape_stats(&tapes, &bytes);
+	s->tapes = (uint64_t)tapes;
+	s->tape_bytes = bytes;
 	s->redis_up = wl_redis_up();
 	s->pg_up = wl_pg_up();
 	s->at_ms = wl_clock_ms();
@@ -444,6 +453,24 @@ wl_prom_limit(enum wl_prom_limit what)
 		add(&prom.slot->limit[what], 1);
 }
 
+void
+wl_prom_cache(const struct wl_result *res)
+{
+	struct slot *s = prom.slot;
+
+	if (s == NULL)
+		return;
+	if (res->outcome == WL_O_REPLAY) {
+		add(&s->replays, 1);
+		return;
+	}
+	add(&s->cache[res->cache], 1);
+	if (res->outcome != WL_O_CACHE_HIT)
+		return;
+	add(&s->saved_tokens, (uint64_t)res->saved_tokens);
+	add(&s->saved_nano, (uint64_t)res->saved_nano);
+}
+
 /*
  * Adding up.
  */
@@ -455,6 +482,8 @@ struct sum {
 	uint64_t	took[BOUNDS + 1], took_us;
 	uint64_t	turns, slow_turns, running, coroutines, workers;
 	uint64_t	upstream[UPSTREAM_FIGURES], set_aside;
+	uint64_t	cache[WL_CACHE_STATUS_MAX], replays;
+	uint64_t	saved_tokens, saved_nano, tapes, tape_bytes;
 	bool		redis_up, pg_up;
 	int64_t		journal_bytes;
 	uint64_t	journal_segments;
@@ -476,6 +505,11 @@ sum_counters(struct sum *t, const struct slot *s)
 		t->took[i] += get(&s->took[i]);
 	for (i = 0; i < UPSTREAM_FIGURES; i++)
 		t->upstream[i] += get(&s->upstream[i]);
+	for (i = 0; i < WL_CACHE_STATUS_MAX; i++)
+		t->cache[i] += get(&s->cache[i]);
+	t->replays += get(&s->replays);
+	t->saved_tokens += get(&s->saved_tokens);
+	t->saved_nano += get(&s->saved_nano);
 	t->took_us += get(&s->took_us);
 	t->turns += get(&s->turns);
 	t->slow_turns += get(&s->slow_turns);
@@ -487,6 +521,8 @@ sum_moment(struct sum *t, const struct slot *s, int64_t now)
 	t->workers++;
 	t->running += get(&s->running);
 	t->coroutines += get(&s->coroutines);
+	t->tapes += get(&s->tapes);
+	t->tape_bytes += get(&s->tape_bytes);
 	if (now - s->at_ms > GAUGE_FRESH_MS)
 		return;
 	/* each holds what it has met, or heard of: together they would be
@@ -638,6 +674,32 @@ say_upstream(struct wl_buf *b, const struct sum *t)
 }
 
 static void
+say_cache(struct wl_buf *b, const struct sum *t)
+{
+	char usd[32];
+	int i;
+
+	say(b, "cache_calls_total", "counter",
+	    "Calls by what X-WatchLLM-Cache told.");
+	for (i = 0; i < WL_CACHE_STATUS_MAX; i++)
+		wl_buf_printf(b, "watchllm_cache_calls_total{result=\"%s\"} %"
+		    PRIu64 "\n", wl_cache_status_name(
+		    (enum wl_cache_status)i), t->cache[i]);
+	say_one(b, "cache_replays_total", "counter",
+	    "Calls answered by an Idempotency-Key or Last-Event-ID.",
+	    t->replays);
+	say_one(b, "cache_saved_tokens_total", "counter",
+	    "Tokens that hits saved.", t->saved_tokens);
+	say(b, "cache_saved_usd_total", "counter", "Dollars that hits saved.");
+	wl_money_usd((int64_t)t->saved_nano, usd);
+	wl_buf_printf(b, "watchllm_cache_saved_usd_total %s\n", usd);
+	say_one(b, "cache_recordings", "gauge",
+	    "Answers that are held in memory for others.", t->tapes);
+	say_one(b, "cache_recording_bytes", "gauge", "Their bytes.",
+	    t->tape_bytes);
+}
+
+static void
 say_stores(struct wl_buf *b, const struct wl_conf *conf, const struct sum *t)
 {
 	bool lost;
@@ -680,6 +742,7 @@ wl_prom_text(struct wl_buf *b, const struct wl_conf *conf)
 		wl_buf_printf(b, "watchllm_limits_total{what=\"%s\"} %"
 		    PRIu64 "\n", limits[i], t.limit[i]);
 	say_upstream(b, &t);
+	say_cache(b, &t);
 	say_stores(b, conf, &t);
 	say_one(b, "workers", "gauge", "Worker processes of this host.",
 	    t.workers);

@@ -11,6 +11,7 @@
 
 struct wl_buf;
 struct wl_conf;
+struct wl_result;
 struct wl_route;
 
 /*
@@ -48,6 +49,11 @@ void wl_prom_begin(void);
 void wl_prom_end(const struct wl_route *route, int status, int64_t us);
 void wl_prom_gate(enum wl_prom_gate g);
 void wl_prom_limit(enum wl_prom_limit what);
+
+/*
+ * A gateway call that the cache may have answered.
+ */
+void wl_prom_cache(const struct wl_result *res);
 
 /*
  * Append all figures to B.  Reads the file and the spool directory of CONF.

@@ -486,6 +486,7 @@ settle(struct wl_ctx *ctx)
 		if (res->http == 0)
 			res->http = res->outcome == WL_O_CLIENT_GONE ? 499 :
 			    ctx->resp.status;
+		wl_prom_cache(res);
 		wl_event_end(wl_worker.journal, ctx->conf, &ctx->req,
 		    ctx->auth, &ctx->ad, &ctx->ask, res);
 	}

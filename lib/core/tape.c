@@ -24,6 +24,8 @@
 #define BEAT_MS		1000
 /* Of one look into Redis. */
 #define READ_MAX	((size_t)256 * 1024)
+/* Of one command that brings it there. */
+#define PUSH_MAX	((size_t)256 * 1024)
 #define PAUSE_MIN_MS	5
 #define PAUSE_MAX_MS	100
 #define SCRATCH		((size_t)2 * WL_TAPE_MAX + 64 * 1024)
@@ -181,10 +183,21 @@ wait_for(struct wl_tape *t, int fd, uint32_t events, int64_t deadline)
 
 /* ---- bringing it to Redis ---- */
 
+/*
+ * Bytes that go to Redis now: it shall not be held up by a long command.
+ */
+static size_t
+left(const struct wl_tape *t)
+{
+	size_t n = t->early || t->over ? t->b.len - t->pushed : 0;
+
+	return n < PUSH_MAX ? n : PUSH_MAX;
+}
+
 static void
 push(struct wl_tape *t, struct wl_arena *a)
 {
-	size_t n = t->early ? t->b.len - t->pushed : 0;
+	size_t n = left(t);
 	/* the buffer may grow, and move, meanwhile */
 	struct wl_str bytes = { wl_arena_dup(a, t->b.p + t->pushed, n), n };
 	struct wl_err e;
@@ -211,7 +224,9 @@ write_end(struct wl_tape *t, struct wl_arena *a)
 		.project = t->project, .owner = t->owner,
 		/* one that is lost is nobody's */
 		.token = t->lost ? "" : t->token,
-		.bytes = { t->b.p + t->pushed, t->b.len - t->pushed },
+		/* one that broke is not brought to its end */
+		.bytes = { t->b.p + t->pushed, t->ok ? t->b.len - t->pushed :
+		    0 },
 		.ok = t->ok, .keep_tape_ms = t->keep_tape_ms,
 		.keep_idle_ms = t->keep_idle_ms,
 		.keep_owner_ms = t->keep_owner_ms,
@@ -249,6 +264,10 @@ writer(void *arg)
 			next = wl_mono_fresh() + BEAT_MS;
 		if (wait_for(t, -1, 0, next) == -1)
 			break;
+	}
+	while (!t->lost && t->ok && t->b.len - t->pushed > PUSH_MAX) {
+		push(t, a);
+		wl_arena_reset(a);
 	}
 	if (a != NULL && t->over)
 		write_end(t, a);

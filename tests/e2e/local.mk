@@ -18,6 +18,7 @@ EXTRA_DIST += \
 	tests/e2e/test_billing.py \
 	tests/e2e/test_budgets.py \
 	tests/e2e/test_cache.py \
+	tests/e2e/test_cache_mounts.py \
 	tests/e2e/test_cli.py \
 	tests/e2e/test_cli_secrets.py \
 	tests/e2e/test_clients.py \

@@ -16,7 +16,8 @@ CHAT = "/v1/chat/completions"
 
 class Case(GateCase):
     processes = 2
-    conf = {"heartbeat": "1s", "stream_commit_after": "1s", "resume_ttl": "1m"}
+    conf = {"heartbeat": "1s", "stream_commit_after": "1s", "resume_ttl": "1m",
+            "operator_addresses": "127.0.0.1"}
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -93,6 +94,10 @@ class Cache(Case):
         self.assertEqual((s["hits"], s["misses"], s["stores"], s["entries"]), (1, 1, 1, 1))
         self.assertEqual(s["saved_tokens"], int(rows[1][3]))
         self.assertAlmostEqual(s["saved_usd"], int(rows[0][1]) / 1e9, places=9)
+        text = self.gate.request("GET", "/observability/prometheus").body.decode()
+        figures = dict(x.rsplit(" ", 1) for x in text.split("\n") if x and x[0] != "#")
+        self.assertGreaterEqual(int(figures['watchllm_cache_calls_total{result="HIT"}']), 1)
+        self.assertGreaterEqual(float(figures["watchllm_cache_saved_usd_total"]), s["saved_usd"])
 
     def test_stream(self):
         first = self.ask(self.body(stream=True))

@@ -32,7 +32,10 @@ class Coalescing(Case):
                 self.assertEqual(self.calls(), 1)
                 told = sorted(r.headers["X-WatchLLM-Cache"] for r in got)
                 self.assertEqual(told.count("MISS"), 1)
-                self.assertGreater(told.count("HIT-COALESCED"), 10)
+                self.assertEqual({t[:3] for t in told}, {"HIT", "MIS"})
+                # where processes begin with their calls, some come too late
+                if self.mount == "nginx":
+                    self.assertGreater(told.count("HIT-COALESCED"), 10)
                 first = data_of(got[0].body) if stream else got[0].body
                 for r in got:
                     self.assertEqual(data_of(r.body) if stream else r.body, first)
@@ -118,6 +121,15 @@ class Once(Case):
         wait_for(lambda: self.counted(self.key) == (before[0] + 2, before[1] + 2), 5)
         rows = self.gate.recorded(self.project, 4)
         self.assertEqual(len(rows), 4)
+
+    def test_large(self):
+        """An answer of several commands to Redis."""
+        b = self.body("x [[size=3000000]]")
+        first, second = (self.ask(b, None, Idempotency_Key="k") for _ in range(2))
+        self.assertEqual(second.headers["Idempotency-Replayed"], "true")
+        self.assertGreaterEqual(len(first.body), 3000000)
+        self.assertEqual(first.body, second.body)
+        self.assertEqual(self.calls(), 1)
 
     def test_conflict(self):
         self.ask(self.body("a"), None, Idempotency_Key="k")
