@@ -160,7 +160,10 @@ wl_stored_run(struct wl_arena *a, const struct wl_conf *conf,
 		rc = try_target(a, conf, &t[i], s, deadline, res, type);
 		if (rc == 1)
 			return 0;
-		if (rc == 0)
+		/* a server that needs no key may not even be there */
+		if (rc == 0 || (t[i].key[0] == '\0' && strcmp(t[i].provider,
+		    auth->default_provider) != 0 &&
+		    res->err.code != WL_E_CLIENT_CLOSED))
 			continue;
 		if (kept.code == WL_OK) {
 			kept = res->err;

@@ -93,7 +93,8 @@ class Case(GateCase):
     @classmethod
     def setUpClass(cls) -> None:
         cls.upstream = upstream()
-        cls.conf = {"upstream_private_hosts": f"127.0.0.1:{cls.upstream.server_address[1]}"}
+        cls.conf = {"upstream_private_hosts":
+                    f"127.0.0.1:{cls.upstream.server_address[1]} 127.0.0.1:1"}
         super().setUpClass()
 
     def setUp(self) -> None:
@@ -148,6 +149,14 @@ class Once(Case):
         self.upstream.status = {"here": 500}
         r = self.gate.request("GET", "/v1/responses/resp_t", key=key)
         self.assertEqual((r.status, r.json()["id"]), (200, "resp_t"))
+
+    def test_servers_that_are_not_there(self) -> None:
+        """Those that need no key are asked, but tell nothing by being away."""
+        self.gate.stores.provider("away", "http://127.0.0.1:1", auth="'bearer'",
+                                  key_required="false")
+        self.addCleanup(self.gate.stores.sql,
+                        "DELETE FROM watchllm.provider WHERE id = 'away'")
+        self.fails(self.project("here"), 404, "not_found", "resp_none")
 
     def test_errors(self) -> None:
         key = self.project("there")
