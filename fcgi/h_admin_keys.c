@@ -108,7 +108,8 @@ read_key(struct wl_ctx *ctx, struct wl_db_new_key *k, bool *test)
 
 	*k = (struct wl_db_new_key){ .name = "",
 	    .scopes = "gateway,ingest,read", .rpm = WL_ADMIN_NONE,
-	    .month = WL_ADMIN_NONE, .concurrent = WL_ADMIN_NONE };
+	    .month = WL_ADMIN_NONE, .concurrent = WL_ADMIN_NONE,
+	    .tokens = -1, .day_nano = -1, .month_nano = -1 };
 	if (wl_h_admin_body(ctx, fields) == -1)
 		return -1;
 	*test = is_test == WL_ADMIN_YES;

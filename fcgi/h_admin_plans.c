@@ -65,9 +65,7 @@ read_plan(struct wl_ctx *ctx, struct wl_admin_plan *p, const char **id)
 		{ NULL, WL_F_TEXT, false, NULL, 0, 0 }
 	};
 
-	*p = (struct wl_admin_plan){ .rpm = WL_ADMIN_KEEP,
-	    .month = WL_ADMIN_KEEP, .concurrent = WL_ADMIN_KEEP,
-	    .price_cents = WL_ADMIN_KEEP };
+	*p = (struct wl_admin_plan)WL_ADMIN_PLAN_SAME;
 	return wl_h_admin_body(ctx, fields);
 }
 

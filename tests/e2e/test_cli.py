@@ -64,7 +64,7 @@ class Use(Case):
         self.misuse("plan", "set", "free", "--price-usd", "-1", says="--price-usd")
         self.misuse("plan", "set", "free", "--cache-hits-free", "yes", says="on|off")
         self.misuse("usage", "add", "p", "0", says="N 0")
-        self.misuse("usage", "set", "p", says="--minute or --month")
+        self.misuse("usage", "set", "p", says="--spent-month is wanted")
         self.misuse("usage", "set", "p", "--minute", "100001", says="--minute")
         self.misuse("provider", "set", "x", "--auth", "magic", says="bearer")
         self.misuse("provider", "set", "x", "--private", "--public", says="exclude")
@@ -338,7 +338,9 @@ class Plans(Case):
                 "--retention", "long", "--cache-hits-free", "on")
         self.assertEqual(self.plan("gold"), {
             "id": "gold", "name": "Gold", "per_minute": 7, "per_month": 900,
-            "window": "sliding", "concurrent": 3, "cache_hits_free": True, "price_usd": 9.5,
+            "window": "sliding", "concurrent": 3, "tokens": None, "budget_day_usd": None,
+            "budget_month_usd": None, "unknown_price": "allow", "overrun": "allow",
+            "cache_hits_free": True, "price_usd": 9.5,
             "retention": "long", "retention_days": 90, "projects": 0})
         p, q = self.project("--plan", "gold"), self.project("--plan", "gold")
         other = self.project()
