@@ -104,6 +104,7 @@ stream(struct wl_policy *p, const char *text, size_t n, bool finish)
 	size_t i, len = strlen(text), m;
 	int rc = 0;
 
+	wl_arena_reset(arena);	/* and what the one before has left */
 	wl_buf_reset(&got);
 	ended = beaten = false;
 	CU_ASSERT_EQUAL_FATAL(wl_result_init(&res, arena, 4096), 0);
