@@ -126,6 +126,11 @@ class Admin(AdminCase):
         last = self.admin("POST", f"/keys/{new['id']}/rotate", None, 201).json()
         self.assertEqual(self.gate.request("GET", "/v1/usage", key=new["key"]).status, 401)
         self.assertEqual(self.gate.request("GET", "/v1/usage", key=last["key"]).status, 200)
+        # limits that nobody gave are none
+        self.assertEqual(self.gate.stores.sql(
+            "SELECT DISTINCT tokens_per_minute IS NULL AND budget_day_nano IS NULL"
+            f" AND budget_month_nano IS NULL FROM watchllm.api_key WHERE project_id = '{project}'"),
+            [["t"]])
         self.refused("POST", "/keys", {"project": "nosuch"}, 404, "not_found")
         self.refused("POST", "/keys", {"project": project, "scopes": ["root"]}, 400,
                      "invalid_request")
@@ -207,6 +212,9 @@ class Admin(AdminCase):
         self.assertEqual(self.gate.request("GET", "/v1/usage", key=key).json()["rateLimit"]["limit"],
                          7)
         self.assertEqual(self.get(path)["projects"], 1)
+        self.assertEqual(self.gate.stores.sql(
+            "SELECT tokens_per_minute IS NULL AND budget_day_nano IS NULL"
+            " AND budget_month_nano IS NULL FROM watchllm.plan WHERE id = 'http-plan'"), [["t"]])
 
     def test_prices(self):
         csv = b"provider,model,input_usd_per_mtok,output_usd_per_mtok\nacme,big,1.5,3\n"
