@@ -215,6 +215,10 @@ class Admin(AdminCase):
         self.assertEqual(self.gate.stores.sql(
             "SELECT tokens_per_minute IS NULL AND budget_day_nano IS NULL"
             " AND budget_month_nano IS NULL FROM watchllm.plan WHERE id = 'http-plan'"), [["t"]])
+        # what was not named is no limit, neither of the plan nor of a key
+        poor = self.admin("POST", "/keys", {"project": project}, 201).json()["key"]
+        usage = self.gate.request("GET", "/v1/usage", key=poor).json()
+        self.assertEqual({"tokens", "budgetDay", "budgetMonth", "keyLimits"} & set(usage), set())
 
     def test_prices(self):
         csv = b"provider,model,input_usd_per_mtok,output_usd_per_mtok\nacme,big,1.5,3\n"
