@@ -59,7 +59,7 @@ class GateCase(unittest.TestCase):
             status = cls.gate.ended.get(name)
             if status not in (None, 0):
                 raise AssertionError(f"{name} ended with {status}, see {cls.tail()}")
-        died = cls.gate.log_events("worker.died")
+        died = cls.gate.log_events("master.died")
         if died:
             raise AssertionError(f"workers died: {died}")
 

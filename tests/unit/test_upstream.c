@@ -1619,7 +1619,7 @@ TEST(leaving_between)
 	/* a quiet stream hears comments meanwhile */
 	fresh();
 	conf.upstream_retries = 1;
-	conf.retry_wait_max = 400;
+	conf.retry_wait_max = 5000;
 	conf.stream_commit_after = conf.heartbeat = 20;
 	target("openai", "429third,sse");
 	CU_ASSERT_EQUAL(call(true), 0);
