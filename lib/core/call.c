@@ -15,6 +15,7 @@
 
 /* So long is no word of any language. */
 #define BLOB_MIN	((size_t)1024)
+#define HEAD_MAX	((size_t)200)	/* bytes in front of its data */
 /* Most bytes of the "user" field that are kept. */
 #define USER_MAX	((size_t)256)
 /* Most bytes of a header that goes on to the provider. */
@@ -260,21 +261,64 @@ struct measure {
 	int64_t	bytes, tokens;
 };
 
+/*
+ * How much of P is base64, in either alphabet, or characters of MORE.
+ */
+static size_t
+span(const char *p, size_t len, const char *more)
+{
+	size_t i;
+	char c;
+
+	for (i = 0; i < len; i++) {
+		c = p[i];
+		if ((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+		    (c >= '/' && c <= '9') || c == '+' || c == '-' || c == '_')
+			continue;
+		if (c == '\0' || strchr(more, c) == NULL)
+			break;
+	}
+	return i;
+}
+
+static bool
+is_base64(const char *p, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < 2 && len > 0 && p[len - 1] == '='; i++)
+		len--;
+	return span(p, len, "") == len;
+}
+
+/*
+ * The length of "data:TYPE/SUB[;PARAMETER...];base64," in front of P, or 0.
+ */
+static size_t
+data_head(const char *p, size_t len)
+{
+	static const char mark[] = ";base64,";
+	size_t n, slash, m = sizeof(mark) - 1;
+
+	if (len < 5 || memcmp(p, "data:", 5) != 0)
+		return 0;
+	n = 5 + span(p + 5, len - 5 < HEAD_MAX ? len - 5 : HEAD_MAX, ".;=");
+	if (n == len || p[n] != ',' || n + 1 < 5 + m ||
+	    memcmp(p + n + 1 - m, mark, m) != 0)
+		return 0;
+	for (slash = 5; slash < n && p[slash] != '/' && p[slash] != ';';)
+		slash++;
+	return p[slash] == '/' && slash > 5 && p[slash + 1] != ';' ? n + 1 :
+	    0;
+}
+
 bool
 wl_is_data(const char *p, size_t len)
 {
-	static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	    "abcdefghijklmnopqrstuvwxyz0123456789+/-_=";
-	size_t i;
+	size_t head = data_head(p, len);
 
-	if (len > 5 && memcmp(p, "data:", 5) == 0)
-		return true;
-	if (len < BLOB_MIN)
-		return false;
-	for (i = 0; i < BLOB_MIN; i++)
-		if (memchr(base64, p[i], sizeof(base64) - 1) == NULL)
-			return false;
-	return true;
+	return (head > 0 || len >= BLOB_MIN) && is_base64(p + head,
+	    len - head);
 }
 
 static void

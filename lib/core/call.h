@@ -53,8 +53,8 @@ bool wl_api_takes_form(enum wl_api api);
 
 /*
  * Whether a text is none but a picture, a sound or the like, which nobody
- * bills by its letters: a "data:" URL, or long and without a character that
- * base64 does not have.
+ * bills by its letters: all of it is "data:TYPE/SUB;base64," and base64, or it
+ * is long and all of it is base64.
  */
 bool wl_is_data(const char *p, size_t len);
 

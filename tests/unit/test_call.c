@@ -98,6 +98,35 @@ blobs(void)
 	text[1000] = ' ';
 	CU_ASSERT(!wl_is_data(text, sizeof(text) - 1));
 	CU_ASSERT(wl_is_data(text + 1001, 1024));
+	text[1000] = 'A';
+	text[2000] = ' ';
+	CU_ASSERT(!wl_is_data(text, sizeof(text) - 1));
+	text[2000] = '=';
+	CU_ASSERT(!wl_is_data(text, sizeof(text) - 1));
+	CU_ASSERT(wl_is_data(text, 2001));
+}
+
+/*
+ * What only looks like data is text.
+ */
+static void
+data_urls(void)
+{
+	static const char *const data[] = { "data:text/plain;base64,QUI=",
+	    "data:image/svg+xml;charset=utf-8;base64,QUJD",
+	    "data:a/b;base64," };
+	static const char *const text[] = { "", "data:", "data: of ours",
+	    "data:text/plain,zeus", "data:;base64,QUJD", "data:a;base64,QUJD",
+	    "data:/b;base64,QUJD", "data:a/;base64,QUJD", "data:a/b;base64",
+	    "data:a/b;base64,QUJD zeus", "data:a/b c;base64,QUJD",
+	    "data:a/b;base64,Q=JD", "xdata:a/b;base64,QUJD",
+	    "data:a/bbase64,QUJD", "data:a/b;base64,QUJD." };
+	size_t i;
+
+	for (i = 0; i < sizeof(data) / sizeof(data[0]); i++)
+		CU_ASSERT(wl_is_data(data[i], strlen(data[i])));
+	for (i = 0; i < sizeof(text) / sizeof(text[0]); i++)
+		CU_ASSERT(!wl_is_data(text[i], strlen(text[i])));
 }
 
 /*
@@ -385,6 +414,7 @@ main(void)
 		{ "completions and embeddings", other_apis },
 		{ "estimates", estimates },
 		{ "data without a mark", blobs },
+		{ "data URLs", data_urls },
 		{ "what the scan refuses", refused },
 		{ "media types", media_types },
 		{ "many tokens", many_tokens },
