@@ -20,6 +20,7 @@
 #include "lib/core/event.h"
 #include "lib/core/face_messages.h"
 #include "lib/core/model.h"
+#include "lib/core/policy.h"
 #include "lib/core/upstream.h"
 
 #define LONGEST_MS	((int64_t)5 * 60 * 1000)
@@ -38,6 +39,7 @@ struct shadow {
 	struct wl_ask		 ask;
 	struct wl_result	 res;	/* the arena frees parts of it */
 	struct wl_event_shadow	*event;
+	bool			 unkept;	/* its answer: see call() */
 	const char		*model, *request_id;
 	int64_t			 start_us;
 };
@@ -111,6 +113,10 @@ call(struct shadow *s)
 	if (n > 0)
 		(void)wl_upstream_run(s->a, &s->conf, &s->ask, t, n,
 		    s->request_id, s->start_us, &sink, res);
+	if (s->unkept) {	/* no filter has seen it */
+		wl_buf_reset(&res->text);
+		wl_buf_reset(&res->tools);
+	}
 	/* a process that does not wait for us any more has closed it */
 	if (wl_worker.journal == NULL)
 		return;
@@ -196,6 +202,7 @@ prepare(struct shadow *s, const struct wl_ctx *ctx, const char *rule,
 	s->conf.drain_on_disconnect = false;
 	s->keyring = wl_worker.keyring;
 	s->start_us = wl_clock_us();
+	s->unkept = wl_policy_is_for(ctx->res.policy, WL_POLICY_RESPONSE);
 	s->model = wl_arena_strdup(s->a, model);
 	s->request_id = wl_arena_strdup(s->a, ctx->req.id);
 	if (s->model == NULL || s->request_id == NULL ||
