@@ -12,11 +12,15 @@
 #include "lib/base/json.h"
 
 /* Members that say what something is, or hold data: no text of anybody's. */
-static const char *const skipped[] = { "call_id", "created", "data",
-    "detail", "encrypted_content", "file_data", "file_id", "finish_reason",
+static const char *const skipped[] = { "call_id", "created", "detail",
+    "encrypted_content", "file_data", "file_id", "finish_reason",
     "format", "id", "image_url", "item_id", "media_type", "model", "name",
     "object", "role", "signature", "status", "stop_reason", "tool_call_id",
     "tool_use_id", "type", "url" };
+
+/* Members that hold what somebody has made up: any name may be in them. */
+static const char *const made_up[] = { "arguments", "documents", "input",
+    "variables" };
 
 /* Members of requests, and of answers, that hold text. */
 static const char *const asked[] = { "documents", "input", "instructions",
@@ -52,15 +56,34 @@ walk_string(const struct wl_policy *p, enum wl_policy_side side,
 }
 
 static bool
-is_skipped(const char *name)
+is_among(const char *name, const char *const *list, size_t n)
 {
 	size_t i;
 
-	for (i = 0; i < sizeof(skipped) / sizeof(skipped[0]); i++)
-		if (strcmp(name, skipped[i]) == 0)
+	for (i = 0; i < n; i++)
+		if (strcmp(name, list[i]) == 0)
 			return true;
 	return false;
 }
+#define AMONG(name, list) \
+	is_among(name, list, sizeof(list) / sizeof((list)[0]))
+
+/*
+ * Whether member NAME of O is no text.
+ */
+static bool
+is_skipped(struct json_object *o, const char *name)
+{
+	struct wl_str type;
+
+	if (strcmp(name, "data") == 0)
+		return wl_json_str(o, "type", &type) && (wl_str_eq(type,
+		    "base64") || wl_str_eq(type, "redacted_thinking"));
+	return AMONG(name, skipped);
+}
+
+static bool walk(const struct wl_policy *p, enum wl_policy_side side,
+    struct json_object *o, bool all, struct wl_policy_tally *t);
 
 /*
  * The pieces that logprobs tells of an answer may be those of a match.
@@ -70,24 +93,25 @@ walk_member(const struct wl_policy *p, enum wl_policy_side side,
     struct json_object *o, const char *name, struct json_object *v,
     struct wl_policy_tally *t)
 {
-	if (is_skipped(name) || v == NULL)
+	if (v == NULL || is_skipped(o, name))
 		return false;
 	if (side != WL_POLICY_RESPONSE || strcmp(name, "logprobs") != 0)
-		return wl_policy_walk(p, side, v, t);
+		return walk(p, side, v, AMONG(name, made_up), t);
 	json_object_object_add(o, name, json_object_is_type(v,
 	    json_type_array) ? json_object_new_array() : NULL);
 	return true;
 }
 
 /*
- * The scan has bounded the depth.
+ * ALL: whatever the names of its members are.  The scan has bounded the depth.
  */
-bool
-wl_policy_walk(const struct wl_policy *p, enum wl_policy_side side,
-    struct json_object *o, struct wl_policy_tally *t)
+static bool
+walk(const struct wl_policy *p, enum wl_policy_side side,
+    struct json_object *o, bool all, struct wl_policy_tally *t)
 {
 	struct json_object_iterator it, end;
 	bool changed = false;
+	const char *name;
 	size_t i, n;
 
 	switch (json_object_get_type(o)) {
@@ -96,21 +120,31 @@ wl_policy_walk(const struct wl_policy *p, enum wl_policy_side side,
 	case json_type_array:
 		n = json_object_array_length(o);
 		for (i = 0; i < n; i++)
-			changed |= wl_policy_walk(p, side,
-			    json_object_array_get_idx(o, i), t);
+			changed |= walk(p, side,
+			    json_object_array_get_idx(o, i), all, t);
 		return changed;
 	case json_type_object:
 		it = json_object_iter_begin(o);
 		end = json_object_iter_end(o);
 		for (; !json_object_iter_equal(&it, &end);
-		    json_object_iter_next(&it))
-			changed |= walk_member(p, side, o,
-			    json_object_iter_peek_name(&it),
+		    json_object_iter_next(&it)) {
+			name = json_object_iter_peek_name(&it);
+			changed |= all ? walk(p, side,
+			    json_object_iter_peek_value(&it), true, t) :
+			    walk_member(p, side, o, name,
 			    json_object_iter_peek_value(&it), t);
+		}
 		return changed;
 	default:
 		return false;
 	}
+}
+
+bool
+wl_policy_walk(const struct wl_policy *p, enum wl_policy_side side,
+    struct json_object *o, struct wl_policy_tally *t)
+{
+	return walk(p, side, o, false, t);
 }
 
 static const char *
@@ -162,7 +196,7 @@ request_member(const struct wl_policy *p, struct wl_arena *a,
 		return -1;
 	}
 	if (!json_object_object_get_ex(ask->json, name, &o) ||
-	    !wl_policy_walk(p, WL_POLICY_REQUEST, o, t))
+	    !walk(p, WL_POLICY_REQUEST, o, strcmp(name, "documents") == 0, t))
 		return 0;
 	return put_value(a, &ask->body, off, len, o) == -1 ?
 	    wl_err_memory(e) : 0;
@@ -235,6 +269,11 @@ json_answer(const struct wl_policy *p, struct wl_arena *a,
 	for (i = 0; i < sizeof(answered) / sizeof(answered[0]); i++)
 		if (json_object_object_get_ex(o, answered[i], &v))
 			changed |= wl_policy_walk(p, WL_POLICY_RESPONSE, v, t);
+	if (wl_json_arr(o, "logprobs") != NULL) {	/* of a transcript */
+		json_object_object_add(o, "logprobs",
+		    json_object_new_array());
+		changed = true;
+	}
 	if (!changed)
 		return 0;
 	text = plain(o, &len);

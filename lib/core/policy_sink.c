@@ -78,18 +78,15 @@ channel(struct wl_policy_sink *f, const char *key)
 }
 
 /*
- * What P becomes; what is found counts in *T, which has counted PASSED bytes
- * less than all that came.
+ * What P becomes, whose bytes *T has; what is found counts there.
  */
 static void
 look(struct wl_policy_sink *f, const char *p, size_t len, struct wl_buf *out,
     struct wl_policy_tally *t)
 {
-	int64_t bytes = t->bytes[1];
-
+	t->bytes[1] -= (int64_t)len;
 	(void)wl_policy_apply(f->policy, WL_POLICY_RESPONSE,
 	    (struct wl_str){ p, len }, out, t);
-	t->bytes[1] = bytes;
 }
 
 /*
@@ -548,6 +545,56 @@ keep_shell(struct wl_policy_sink *f, struct json_object *o,
 	f->stopped |= c->shell.failed;
 }
 
+static int64_t
+more(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+/*
+ * What the walk over texts that come again has found is what was found, or
+ * more; no sum.
+ */
+static void
+count_again(struct wl_policy_tally *t, const struct wl_policy_tally *again)
+{
+	int i;
+
+	for (i = 0; i < WL_POLICY_RULES; i++)
+		t->hits[i][1] = more(t->hits[i][1], again->hits[i][1]);
+	t->bytes[1] = more(t->bytes[1], again->bytes[1]);
+	if (t->blocked == -1)
+		t->blocked = again->blocked;
+}
+
+/*
+ * Event O brings no piece of a text, but may bring texts whole.  All but
+ * messages tell a text again when it is done, and all of them at the end,
+ * beside what was asked.
+ */
+static bool
+pass_whole(struct wl_policy_sink *f, struct json_object *o)
+{
+	static const char *const said[] = { "output", "output_text" };
+	struct wl_policy_tally again = WL_POLICY_TALLY;
+	struct json_object *response = wl_json_obj(o, "response"), *v;
+	bool changed = false;
+	size_t i;
+
+	if (f->ask->api == WL_API_MESSAGES)
+		return wl_policy_walk(f->policy, WL_POLICY_RESPONSE, o,
+		    f->tally);
+	if (response == NULL)
+		changed = wl_policy_walk(f->policy, WL_POLICY_RESPONSE, o,
+		    &again);
+	for (i = 0; i < sizeof(said) / sizeof(said[0]); i++)
+		if (json_object_object_get_ex(response, said[i], &v))
+			changed |= wl_policy_walk(f->policy,
+			    WL_POLICY_RESPONSE, v, &again);
+	count_again(f->tally, &again);
+	return changed;
+}
+
 static bool
 pass_typed(struct wl_policy_sink *f, struct json_object *o)
 {
@@ -574,8 +621,7 @@ pass_typed(struct wl_policy_sink *f, struct json_object *o)
 	    strcmp(type, "message_delta") == 0 ||
 	    strcmp(type, "message_stop") == 0);
 	shift(f, o);
-	return wl_policy_walk(f->policy, WL_POLICY_RESPONSE, o, f->tally) ||
-	    f->extra > 0;
+	return pass_whole(f, o) || f->extra > 0;
 }
 
 /* ---- one event --------------------------------------------------------- */

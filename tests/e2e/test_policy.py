@@ -10,6 +10,7 @@ import unittest
 
 from gate import GateCase, data_of, stores
 from openai import APIError, BadRequestError, OpenAI
+from stack import wait_for
 
 CARD = "4111 1111 1111 1111"
 EMAIL = "jane.doe@example.com"
@@ -116,6 +117,8 @@ def upstream() -> Upstream:
 
 
 class Policy(GateCase):
+    conf = {"shadow_calls": "2"}
+
     @classmethod
     def setUpClass(cls) -> None:
         cls.up = upstream()
@@ -385,6 +388,26 @@ class Policy(GateCase):
                               {"X-WatchLLM-Cache": "exact"})
         self.error(r, 400, "content_blocked")
         self.assertEqual(len(self.up.bodies), made)
+
+    def test_shadow(self):
+        """No filter sees the answer of a call in the shadow: it is not kept."""
+        self.gate.cli("route", "add", self.project, "compare", "--file", "-", stdin=json.dumps(
+            {"alias": "real", "targets": ["says/m"], "shadow": "says/shade"}))
+        self.up.says = "it is zeus"
+
+        def shadow(n: int) -> str | None:
+            self.ai.chat.completions.create(model="real", messages=[{"role": "user", "content": "x"}])
+            rows = wait_for(lambda: (r := self.gate.stores.sql(
+                f"""SELECT coalesce(p.output, '') FROM watchllm.event e
+                    LEFT JOIN watchllm.event_payload p
+                    ON p.project_id = e.project_id AND p.event_id = e.event_id
+                    WHERE e.project_id = '{self.project}' AND source = 'shadow'
+                    ORDER BY e.ts DESC""", "postgres")) and len(r) == n and r, 10)
+            return rows[0][0]
+
+        self.assertEqual(shadow(1), self.up.says)
+        self.rule("zeus", on="response", action="mask", words=["zeus"])
+        self.assertEqual(shadow(2), "")
 
     # -- rules
 

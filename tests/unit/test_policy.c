@@ -214,6 +214,62 @@ requests(void)
 	wl_policy_free(p);
 }
 
+/*
+ * Whether rules see "zeus" in BODY.
+ */
+static bool
+seen(struct wl_policy *p, const char *body)
+{
+	bool blocked = request(p, body) == NULL;
+
+	CU_ASSERT(!blocked || e.code == WL_E_BLOCKED);
+	return blocked;
+}
+
+/*
+ * What only begins like data, and members named like those that say what
+ * something is, where their names are somebody's.
+ */
+static void
+no_way_around(void)
+{
+	static const char *const text[] = {
+		"{\"messages\":[{\"content\":\"data: of zeus\"}]}",
+		"{\"messages\":[{\"content\":\"data:a/b;base64,QQ zeus\"}]}",
+		"{\"messages\":[{\"content\":[{\"type\":\"tool_use\",\"input\":{"
+		"\"name\":\"zeus\"}}]}]}",
+		"{\"messages\":[{\"content\":[{\"type\":\"tool_use\",\"input\":{"
+		"\"a\":[{\"url\":\"zeus\"}]}}]}]}",
+		"{\"messages\":[{\"function_call\":{\"arguments\":{"
+		"\"id\":\"zeus\"}}}]}",
+		"{\"documents\":[{\"name\":\"zeus\"}]}",
+		"{\"documents\":[{\"data\":{\"url\":\"zeus\"}}]}",
+		"{\"prompt\":{\"id\":\"p\",\"variables\":{\"name\":\"zeus\"}}}",
+		"{\"messages\":[{\"content\":[{\"type\":\"document\",\"source\":{"
+		"\"type\":\"text\",\"data\":\"zeus\"}}]}]}",
+	};
+	static const char *const none[] = {
+		"{\"messages\":[{\"name\":\"zeus\",\"content\":\"\"}]}",
+		"{\"input\":[{\"type\":\"zeus\",\"text\":\"\"}]}",
+		"{\"messages\":[{\"content\":[{\"source\":{\"type\":\"base64\","
+		"\"data\":\"/zeus/\"}}]}]}",
+	};
+	struct wl_policy *p = policy("{\"on\":\"request\",\"action\":"
+	    "\"block\",\"words\":[\"zeus\"]}", NULL);
+	char body[3000];
+	size_t i;
+
+	for (i = 0; i < sizeof(text) / sizeof(text[0]); i++)
+		CU_ASSERT(seen(p, text[i]));
+	for (i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+		CU_ASSERT(!seen(p, none[i]));
+	memset(body, 'A', sizeof(body));
+	memcpy(body, "{\"input\":\"", 10);
+	(void)wl_strlcpy(body + 2000, " zeus\"}", 100);
+	CU_ASSERT(seen(p, body));
+	wl_policy_free(p);
+}
+
 static void
 answers(void)
 {
@@ -232,6 +288,10 @@ answers(void)
 	CU_ASSERT_EQUAL(wl_policy_answer(p, arena, WL_API_TRANSCRIPTIONS,
 	    WL_STR("1\n00:00\na cat"), &out, &t, &e), 0);
 	CU_ASSERT(wl_str_eq(out, "1\n00:00\na _"));
+	CU_ASSERT_EQUAL(wl_policy_answer(p, arena, WL_API_TRANSCRIPTIONS,
+	    WL_STR("{\"text\":\"a\",\"logprobs\":[{\"token\":\"cat\"}]}"),
+	    &out, &t, &e), 0);
+	CU_ASSERT(wl_str_eq(out, "{\"text\":\"a\",\"logprobs\":[]}"));
 	CU_ASSERT_EQUAL(wl_policy_answer(p, arena, WL_API_EMBEDDINGS,
 	    WL_STR("cat"), &out, &t, &e), 0);
 	CU_ASSERT(wl_str_eq(out, "cat"));
@@ -252,6 +312,7 @@ main(void)
 		{ "sizes", sizes },
 		{ "what is told", told },
 		{ "requests", requests },
+		{ "what looks like no text", no_way_around },
 		{ "answers", answers },
 		{ NULL, NULL }
 	};

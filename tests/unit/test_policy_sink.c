@@ -220,6 +220,109 @@ untouched(void)
 	wl_policy_free(p);
 }
 
+/*
+ * What of held text is looked at twice counts once.
+ */
+static void
+sizes(void)
+{
+	struct wl_policy *p = policy("{\"on\":\"response\",\"action\":"
+	    "\"block\",\"max_bytes\":30}");
+	size_t n;
+
+	for (n = 1; n < 40; n++) {
+		CU_ASSERT_EQUAL(stream(p, "123456789 123456789 123456789 ",
+		    n, n % 2 == 0), 0);
+		CU_ASSERT_EQUAL(res.found.bytes[1], 30);
+		CU_ASSERT_EQUAL(stream(p, "123456789 123456789 123456789 1",
+		    n, n % 2 == 0), -1);
+		CU_ASSERT_EQUAL(res.err.code, WL_E_BLOCKED);
+	}
+	wl_policy_free(p);
+}
+
+/*
+ * The N events in LIST (JSON) as an answer of API.  Returns as stream().
+ */
+static int
+events(struct wl_policy *p, enum wl_api api, const char *const *list, size_t n)
+{
+	struct wl_ask of = { .api = api };
+	struct wl_policy_sink *f;
+	struct wl_buf b = { 0 };
+	struct wl_sink *s;
+	size_t i;
+	int rc = 0;
+
+	wl_arena_reset(arena);
+	wl_buf_reset(&got);
+	ended = false;
+	CU_ASSERT_EQUAL_FATAL(wl_result_init(&res, arena, 4096), 0);
+	res.outcome = WL_O_CLIENT_GONE;
+	res.policy = p;
+	f = wl_policy_sink_new(&client, arena, &of, &res, "id");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	s = wl_policy_sink_of(f);
+	CU_ASSERT_EQUAL(s->begin(s, 200, "text/event-stream", true), 0);
+	for (i = 0; rc == 0 && i < n; i++) {
+		wl_buf_reset(&b);
+		wl_buf_printf(&b, "data: %s\n\n", list[i]);
+		rc = s->data(s, b.p, b.len);
+	}
+	if (rc == 0 && (rc = s->trailer(s, &res)) == 0)
+		rc = s->end(s, "data: [DONE]\n\n", 14);
+	wl_buf_free(&b);
+	wl_policy_sink_end(f);
+	return res.err.code == WL_OK ? 0 : -1;
+}
+
+#define SAID	"\"of zeus, and zeus\""
+#define RESP	"{\"id\":\"r\",\"instructions\":\"no zeus\"," \
+		"\"tools\":[{\"description\":\"zeus\"}],\"metadata\":{" \
+		"\"a\":\"zeus\"},\"output\":["
+#define ITEM	"{\"type\":\"message\",\"content\":[{\"type\":" \
+		"\"output_text\",\"text\":" SAID "}]}"
+
+/*
+ * A response says everything again, and tells what was asked.
+ */
+static void
+said_again(void)
+{
+	static const char *const list[] = {
+		"{\"type\":\"response.created\",\"response\":" RESP "]}}",
+		"{\"type\":\"response.output_text.delta\",\"delta\":\"of z\"}",
+		"{\"type\":\"response.output_text.delta\",\"delta\":"
+		"\"eus, and zeus\"}",
+		"{\"type\":\"response.output_text.done\",\"text\":" SAID "}",
+		"{\"type\":\"response.output_item.done\",\"item\":" ITEM "}",
+		"{\"type\":\"response.completed\",\"response\":" RESP ITEM
+		"]}}",
+	};
+	struct wl_policy *p = policy("{\"on\":\"response\",\"action\":"
+	    "\"mask\",\"words\":[\"zeus\"],\"replacement\":\"_\"}");
+
+	CU_ASSERT_EQUAL(events(p, WL_API_RESPONSES, list, 6), 0);
+	CU_ASSERT_EQUAL(res.found.hits[0][1], 2);
+	CU_ASSERT_EQUAL(res.found.bytes[1], 17);
+	CU_ASSERT_PTR_NULL(strstr(got.p, "of zeus"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(got.p, "\"text\":\"of _, and _\""));
+	CU_ASSERT_PTR_NOT_NULL(strstr(got.p, "no zeus"));
+	/* what comes in the last event alone counts, too */
+	CU_ASSERT_EQUAL(events(p, WL_API_RESPONSES, list + 5, 1), 0);
+	CU_ASSERT_EQUAL(res.found.hits[0][1], 2);
+	wl_policy_free(p);
+	p = policy("{\"on\":\"response\",\"action\":\"block\","
+	    "\"words\":[\"zeus\"]}");
+	CU_ASSERT_EQUAL(events(p, WL_API_RESPONSES, list, 1), 0);
+	CU_ASSERT_EQUAL(events(p, WL_API_RESPONSES, list + 5, 1), -1);
+	wl_policy_free(p);
+	p = policy("{\"on\":\"response\",\"action\":\"block\","
+	    "\"max_bytes\":17}");
+	CU_ASSERT_EQUAL(events(p, WL_API_RESPONSES, list, 6), 0);
+	wl_policy_free(p);
+}
+
 int
 main(void)
 {
@@ -227,6 +330,8 @@ main(void)
 		{ "masked, wherever it is cut", masked },
 		{ "blocked, wherever it is cut", blocked },
 		{ "nothing to do", untouched },
+		{ "sizes", sizes },
+		{ "what is said again", said_again },
 		{ NULL, NULL }
 	};
 	int status;
