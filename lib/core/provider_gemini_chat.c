@@ -25,6 +25,8 @@ struct body {
 	struct wl_jw		*w;
 	struct wl_err		*e;
 	const char		*role;		/* of the open turn, or NULL */
+	struct json_object	*called;	/* names of functions by the ids
+						   of their calls until here */
 };
 
 /* ---- parts ---- */
@@ -86,6 +88,10 @@ put_calls(struct body *b, struct json_object *m)
 	for (i = 0; i < n; i++) {
 		if (wl_chat_in_call(b->a, m, i, &call, b->e) == -1)
 			return -1;
+		if (json_object_object_add(b->called, call.id.p,
+		    json_object_new_string_len(call.name.p,
+		    (int)call.name.len)) == -1)
+			return wl_err_memory(b->e);
 		wl_jw_obj(b->w, NULL);
 		wl_jw_obj(b->w, "functionCall");
 		if (call.id.len > 0)
@@ -100,45 +106,20 @@ put_calls(struct body *b, struct json_object *m)
 }
 
 /*
- * The name of the function whose call ID was, before message END.
- */
-static int
-name_of(struct body *b, size_t end, struct wl_str id, struct wl_str *name)
-{
-	enum wl_chat_role role;
-	struct wl_chat_call call;
-	struct json_object *m;
-	size_t i, j;
-
-	for (i = end; i > 0; i--) {
-		m = wl_chat_in_message(b->ask, i - 1, &role);
-		for (j = 0; j < wl_chat_in_calls(m); j++) {
-			if (wl_chat_in_call(b->a, m, j, &call, b->e) == -1)
-				return -1;
-			if (call.id.len == id.len &&
-			    memcmp(call.id.p, id.p, id.len) == 0) {
-				*name = call.name;
-				return 0;
-			}
-		}
-	}
-	return wl_chat_in_bad(b->e, "messages", "holds a result of a tool "
-	    "whose tool_call_id no message before it has");
-}
-
-/*
  * The result of a tool is an object there.
  */
 static int
-put_result(struct body *b, size_t at, struct json_object *m)
+put_result(struct body *b, struct json_object *m)
 {
-	struct wl_str id = WL_STR(""), name = WL_STR("");
+	struct wl_str id = WL_STR(""), name;
 	const char *text;
 	size_t len;
 
 	(void)wl_json_str(m, "tool_call_id", &id);
-	if (name_of(b, at, id, &name) == -1 ||
-	    (text = wl_chat_in_text(b->a, m, b->e)) == NULL)
+	if (!wl_json_str(b->called, id.p, &name))
+		return wl_chat_in_bad(b->e, "messages", "holds a result of a "
+		    "tool whose tool_call_id no message before it has");
+	if ((text = wl_chat_in_text(b->a, m, b->e)) == NULL)
 		return -1;
 	len = strlen(text);
 	wl_jw_obj(b->w, NULL);
@@ -204,7 +185,7 @@ put_turns(struct body *b)
 			break;
 		case WL_CHAT_TOOL:
 			begin_turn(b, user);
-			rc = put_result(b, i, m);
+			rc = put_result(b, m);
 			break;
 		case WL_CHAT_USER:
 			begin_turn(b, user);
@@ -373,15 +354,22 @@ int
 wl_gemini_chat(struct wl_arena *a, const struct wl_ask *ask,
     const struct wl_target *t, struct wl_jw *w, struct wl_err *e)
 {
-	struct body b = { .a = a, .ask = ask, .t = t, .w = w, .e = e };
+	struct body b = { .a = a, .ask = ask, .t = t, .w = w, .e = e,
+	    .called = json_object_new_object() };
+	int rc = -1;
 
+	if (b.called == NULL)
+		return wl_err_memory(e);
 	wl_jw_obj(w, NULL);
 	if (put_system(&b) == -1 || put_turns(&b) == -1 ||
 	    put_tools(&b) == -1 || put_choice(&b) == -1 ||
 	    put_config(&b) == -1)
-		return -1;
+		goto out;
 	wl_jw_end(w, '}');
-	return 0;
+	rc = 0;
+out:
+	json_object_put(b.called);
+	return rc;
 }
 
 int

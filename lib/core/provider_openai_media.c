@@ -345,11 +345,14 @@ wl_openai_media_event(struct wl_arena *a, const struct wl_ask *ask,
 		return event_error(a, t, data, res);
 	before.usage = res->usage;
 	before.units = res->units;
-	take_usage(wl_openai_parse(a, part[PART_USAGE]), res);
 	if (ends_with(type, ".completed")) {
+		res->usage.input = res->usage.output = -1;
+		res->units.image_input = res->units.text_output = -1;
+		take_usage(wl_openai_parse(a, part[PART_USAGE]), res);
 		add_usage(res, &before);
 		return image_done(ask, res);
 	}
+	take_usage(wl_openai_parse(a, part[PART_USAGE]), res);
 	if (!ends_with(type, ".done"))
 		return WL_CHUNK_DATA;
 	take_text(a, part[PART_TEXT], res);

@@ -282,6 +282,10 @@ wl_multipart_next(struct wl_multipart *m, struct wl_part *part)
 	if (++m->parts > WL_MULTIPART_PARTS || read_head(&m->rest, &head) ==
 	    -1)
 		return -1;
+	/* some take this for the end of an empty part, others for its text */
+	if (m->rest.len >= m->len - 2 && memcmp(m->rest.p, m->delimiter + 2,
+	    m->len - 2) == 0)
+		return -1;
 	end = memmem(m->rest.p, m->rest.len, m->delimiter, m->len);
 	if (end == NULL)
 		return -1;

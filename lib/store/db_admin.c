@@ -98,10 +98,17 @@ static const char sql_project_create[] =
     "INSERT INTO watchllm.project (id, name, plan_id, default_provider)"
     " VALUES (coalesce($1, watchllm.new_id()), $2, $3, $4)"
     " RETURNING id, dsn_id, version";
+/* what nobody named stays, in "cache" too, but for the time of another mode */
 static const char sql_project_set[] =
     "UPDATE watchllm.project p SET (name, plan_id, default_provider,"
     " settings, disabled_at) = (SELECT r.name, r.plan_id,"
-    " r.default_provider, p.settings || r.settings, r.disabled_at FROM " CHANGED("p") ") WHERE p.id = $1 RETURNING p.id";
+    " r.default_provider, p.settings || r.settings || CASE WHEN"
+    " jsonb_typeof(p.settings->'cache') = 'object' AND"
+    " jsonb_typeof(r.settings->'cache') = 'object'"
+    " AND r.settings <> p.settings THEN jsonb_build_object('cache',"
+    " (p.settings->'cache') - 'ttl' || (r.settings->'cache'))"
+    " ELSE '{}' END, r.disabled_at"
+    " FROM " CHANGED("p") ") WHERE p.id = $1 RETURNING p.id";
 static const char sql_version[] =
     "SELECT version FROM watchllm.project WHERE id = $1";
 

@@ -125,6 +125,9 @@ refused(void)
 		"--b\r\nA\r\n" NAME("x") "\r\n--b--",
 		"--b\r\nContent-Transfer-Encoding: base64\r\n" NAME("x") "\r\n--b--",
 		"--b\r\nContent-Type: a/b\r\nContent-Type: a/b\r\n" NAME("x") "\r\n--b--",
+		/* a delimiter right behind a head */
+		"--b\r\n" NAME("x") "--b\r\n" NAME("y") "w\r\n--b--",
+		"--b\r\n" NAME("x") "--b--\r\n--b--",
 		/* a delimiter that goes on */
 		"--b\r\n" NAME("x") "v\r\n--bb\r\n--b--",
 		"--b\r\n" NAME("x") "v\r\n--b \r\n" NAME("y") "w\r\n--b--",

@@ -295,6 +295,16 @@ streams(void)
 	CU_ASSERT_EQUAL(res.usage.input, 10);
 	CU_ASSERT_EQUAL(res.usage.output, 20);
 	CU_ASSERT_EQUAL(res.units.image_input, 4);
+	/* a picture without figures adds none */
+	(void)text(WL_API_IMAGES, "");
+	ask.choices = 2;
+	CU_ASSERT_EQUAL(event("{\"type\":\"image_generation.completed\","
+	    "\"usage\":{\"input_tokens\":5,\"output_tokens\":10}}"),
+	    WL_CHUNK_DATA);
+	CU_ASSERT_EQUAL(event("{\"type\":\"image_generation.completed\"}"),
+	    WL_CHUNK_DONE);
+	CU_ASSERT_EQUAL(res.usage.input, 5);
+	CU_ASSERT_EQUAL(res.usage.output, 10);
 	(void)text(WL_API_TRANSCRIPTIONS, "");
 	CU_ASSERT_EQUAL(event("{\"type\":\"transcript.text.delta\",\"delta\":"
 	    "\"he\"}"), WL_CHUNK_DATA);
