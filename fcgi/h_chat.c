@@ -316,7 +316,7 @@ make(struct client *c, struct wl_target *t, int n)
 	struct wl_sink *sink = wl_cache_sink(&ctx->cache, c->front, res);
 
 	/* whoever was to bring it has failed: it costs what it costs */
-	if (ctx->ad.free && wl_serve_admit(ctx) == -1)
+	if (ctx->ad.free && wl_serve_readmit(ctx) == -1)
 		return -1;
 	if ((n = face(ctx, t, n, &sink, &messages)) == -1)
 		return -1;
@@ -369,6 +369,10 @@ answer(struct client *c, struct wl_target *t, int n)
 	int64_t begin = wl_clock_us();
 	int rc;
 
+	/* what was kept is as the provider sent it, and half a match is none */
+	if (ctx->cache.resume[0] != '\0' && c->front != &c->sink)
+		return wl_err_set(&ctx->err, WL_E_NOT_FOUND, "A stream that "
+		    "the project's policy filters cannot be resumed.");
 	(void)wl_strlcpy(ctx->res.variant, t[0].variant == NULL ? "" :
 	    t[0].variant, sizeof(ctx->res.variant));
 	rc = wl_cache_answer(&ctx->cache, t, of_variant(t, n),

@@ -362,8 +362,8 @@ expect_output(struct wl_ctx *ctx)
 	ctx->res.stop = ctx->auth->overrun == WL_OVERRUN_STOP;
 }
 
-int
-wl_serve_admit(struct wl_ctx *ctx)
+static int
+ask_limiter(struct wl_ctx *ctx)
 {
 	struct wl_health_news news;
 	int64_t begin = wl_clock_us();
@@ -382,6 +382,25 @@ wl_serve_admit(struct wl_ctx *ctx)
 		wl_prom_limit(WL_PL_UNKNOWN_PRICE);
 	if (rc == 0 && ctx->begun)
 		expect_output(ctx);
+	return rc;
+}
+
+int
+wl_serve_readmit(struct wl_ctx *ctx)
+{
+	const struct wl_redact_rules *redaction = ctx->ad.redaction;
+	struct wl_auth *auth = ctx->auth;
+	int rc;
+
+	wl_auth_ref(auth);
+	rc = ask_limiter(ctx);
+	ctx->ad.redaction = redaction;
+	if (rc == -1)		/* its END tells, and nothing was taken */
+		ctx->ad.admitted = ctx->ad.free = true;
+	if (ctx->auth == NULL)
+		ctx->auth = auth;
+	else
+		wl_auth_unref(auth);
 	return rc;
 }
 
@@ -418,7 +437,7 @@ admit(struct wl_ctx *ctx)
 		if (ctx->cache.replay)
 			return admit_replay(ctx);
 	}
-	if ((rc = wl_serve_admit(ctx)) == 0)
+	if ((rc = ask_limiter(ctx)) == 0)
 		wl_cache_known(&ctx->cache);
 	return rc;
 }
@@ -467,6 +486,23 @@ answer(struct wl_ctx *ctx, struct wl_io *io)
 }
 
 /*
+ * Without an answer of the limiter nothing is known to be taken.  One that was
+ * only late may have taken leases: they would be held until they expire.
+ */
+static struct wl_settle *
+release(struct wl_ctx *ctx)
+{
+	struct wl_truth none = { .refund_month = false };
+
+	if (ctx->conf->counters == WL_COUNTERS_POSTGRES || !wl_redis_up() ||
+	    ctx->ad.gate.nrows == 0)
+		return NULL;
+	ctx->ad.gate.generation[0] = '\0';
+	return wl_counter_settle_send(ctx->arena, ctx->conf, &ctx->ad.gate,
+	    &none);
+}
+
+/*
  * END, then give back what the outcome does not cost.
  */
 static struct wl_settle *
@@ -476,7 +512,7 @@ settle(struct wl_ctx *ctx)
 	struct wl_truth truth;
 
 	if (!ctx->ad.admitted)
-		return NULL;
+		return ctx->ad.unknown ? release(ctx) : NULL;
 	if (ctx->begun) {
 		if (res->err.code == WL_OK)
 			res->err = ctx->err;
@@ -490,8 +526,9 @@ settle(struct wl_ctx *ctx)
 		wl_event_end(wl_worker.journal, ctx->conf, &ctx->req,
 		    ctx->auth, &ctx->ad, &ctx->ask, res);
 	}
-	/* without a limiter nothing was taken */
-	if (ctx->ad.degraded || ctx->ad.free)
+	if (ctx->ad.unknown)
+		return release(ctx);
+	if (ctx->ad.free)
 		return NULL;
 	wl_reserve_truth(&ctx->ad.reserve, ctx->auth, res, &truth);
 	truth.refund_month = refunds(ctx);

@@ -43,9 +43,9 @@ void wl_serve_headers(struct wl_ctx *ctx);
 /*
  * Admit a gateway call that was admitted without a debit, because somebody
  * else was making its answer, and now is to be made after all.  0, or -1 with
- * ctx->err.
+ * ctx->err; it still ends as one that took nothing.
  */
-int wl_serve_admit(struct wl_ctx *ctx);
+int wl_serve_readmit(struct wl_ctx *ctx);
 
 /*
  * Answer: these headers, then wl_resp_send().  A client that is gone needs no

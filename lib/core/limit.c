@@ -302,6 +302,7 @@ wl_limit_admit(const struct wl_req *r, const struct wl_conf *conf,
 		}
 		if (wl_counter_admit(r->arena, conf, &ad->gate, e) == -1) {
 			rc = without_limiter(r, conf, keys, ask, auth, ad, e);
+			ad->unknown = true;
 			keep_strings(r->arena, &ad->gate);
 			return rc;
 		}

@@ -22,6 +22,7 @@ struct wl_resp;
 struct wl_admission {
 	bool			 admitted;
 	bool			 degraded;	/* the limiter was away */
+	bool			 unknown;	/* it may yet have decided */
 	bool			 known;		/* GATE's rows hold what is used */
 	bool			 free;		/* admitted without a debit */
 	struct wl_gate		 gate;

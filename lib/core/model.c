@@ -116,7 +116,8 @@ add(struct wl_search *s, const struct wl_db_provider *p, const char *model,
 	t->key = key;
 	t->stream_options = p->stream_options;
 	t->own_key = key == s->own_key;
-	t->project = s->auth->project;
+	/* AUTH may be replaced before the call is over */
+	t->project = wl_arena_strdup(s->a, s->auth->project);
 	t->hint = wl_arena_strdup(s->a, hint);
 	t->trust = p->allow_private && wl_guard_listed(
 	    s->conf->upstream_private_hosts, at->host, at->port) ?
@@ -124,7 +125,7 @@ add(struct wl_search *s, const struct wl_db_provider *p, const char *model,
 	if ((p->api_version == NULL) != (t->api_version == NULL))
 		return;
 	if (t->wire != NULL && t->provider != NULL && t->base_url != NULL &&
-	    t->auth != NULL && t->hint != NULL)
+	    t->auth != NULL && t->hint != NULL && t->project != NULL)
 		s->n++;
 }
 

@@ -322,6 +322,7 @@ wl_model_call(const struct wl_req *r, const struct wl_ask *ask,
 	struct wl_str user = wl_str_of(wl_req_header(r, "x-watchllm-user-id"));
 
 	*call = (struct wl_route_call){
+		.id = wl_str_of(r->id),
 		.user = user.len > 0 ? user : ask->user,
 		.tags = wl_req_header(r, "x-watchllm-tags"),
 		.api = ask->api, .stream = ask->stream,

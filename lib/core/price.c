@@ -191,6 +191,22 @@ wl_price_media(const char *provider, const char *model, enum wl_api api,
 	return find(provider, model, &b, nano, effective_ms);
 }
 
+bool
+wl_price_known(const char *provider, const char *model)
+{
+	const struct wl_db_price *p;
+	struct wl_memo_value *use;
+	char key[KEY_MAX];
+	struct wl_err e;
+	bool known;
+
+	if (!name(key, provider, model) || (use = get(key, &p, &e)) == NULL)
+		return false;
+	known = p != NULL;
+	wl_memo_put(use);
+	return known;
+}
+
 void
 wl_price_warm(const char *provider, const char *model)
 {

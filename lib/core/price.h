@@ -36,6 +36,11 @@ int wl_price_at(const struct wl_db_price *p, const struct wl_usage *u,
     int64_t *nano);
 
 /*
+ * Whether there is a price of any kind.
+ */
+bool wl_price_known(const char *provider, const char *model);
+
+/*
  * Have the price fetched that will soon be asked for, without waiting.
  */
 void wl_price_warm(const char *provider, const char *model);

@@ -194,11 +194,12 @@ wl_reserve(struct wl_arena *a, const struct wl_conf *conf,
 	    &call, t, &routed, &none);
 	if (n == -1 && none.code != WL_E_UNAVAILABLE)
 		return 0;
-	if (n > 0 && is_media(ask)) {
+	if (n > 0 && is_media(ask) && wl_price_known(t[0].provider,
+	    t[0].model)) {
 		v->nano = media_cost(t, ask);
 		return 0;
 	}
-	if (n == -1 || !dearest(t, n, &u, &v->nano))
+	if (n == -1 || is_media(ask) || !dearest(t, n, &u, &v->nano))
 		return without_price(auth, v, e);
 	if (v->nano == 0)
 		v->nano = -1;		/* free */

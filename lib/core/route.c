@@ -64,6 +64,8 @@ draw(const struct wl_route_rule *r, const struct wl_route_call *c,
 
 	if (n < 2)
 		return 0;
+	if (value.len == 0)
+		value = c->id;
 	if (value.len > 0)
 		return point(c->project, r->name, purpose, value, n);
 	return c->below((uint32_t)n);
@@ -195,6 +197,16 @@ by_weight(const struct wl_route_rule *r, const struct wl_route_call *c,
 }
 
 /*
+ * One of N for a call.
+ */
+static uint32_t
+chance(const struct wl_route_call *c, uint32_t n)
+{
+	return c->id.len == 0 ? c->below(n) :
+	    (uint32_t)point(c->project, "", "equal", c->id, n);
+}
+
+/*
  * Which of places FROM..TO-1 has the lowest score; of equals one by chance.
  */
 static int
@@ -209,7 +221,7 @@ by_score(const struct wl_route_call *c, const int64_t *score,
 			best = i;
 			equals = 1;
 		} else if (score[order[i]] == score[order[best]] &&
-		    c->below(++equals) == 0) {
+		    chance(c, ++equals) == 0) {
 			best = i;
 		}
 	}

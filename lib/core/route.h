@@ -110,6 +110,9 @@ bool wl_route_name_ok(struct wl_str s);
  */
 struct wl_route_call {
 	const char	*project, *key;
+	struct wl_str	 id;			/* what chance is drawn by: the
+						   same for one request; empty:
+						   by BELOW */
 	struct wl_str	 user;
 	const char	*tags;			/* with commas between */
 	enum wl_api	 api;

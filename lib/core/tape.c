@@ -204,7 +204,7 @@ push(struct wl_tape *t, struct wl_arena *a)
 	int rc = -1;
 
 	if (bytes.p != NULL)
-		rc = wl_cache_push(a, t->conf, t->project, t->owner, t->token,
+		rc = wl_cache_push(a, &t->conf, t->project, t->owner, t->token,
 		    bytes, &e);
 	if (rc < 0) {
 		t->lost = true;
@@ -232,14 +232,15 @@ write_end(struct wl_tape *t, struct wl_arena *a)
 		.keep_owner_ms = t->keep_owner_ms,
 		.id = t->ok && t->store ? t->id : "", .alias = t->alias,
 		.ns = t->ns, .epoch = t->epoch,
-		.body = { t->b.p + t->first, t->b.len - t->first },
+		.body = t->ok && t->store ? (struct wl_str){
+		    t->b.p + t->first, t->b.len - t->first } : WL_STR(""),
 		.ttl_ms = t->ttl_ms, .now_ms = wl_clock_ms()
 	};
 	struct wl_err e;
 
 	if (t->lost)
 		end.bytes.len = 0;
-	if (wl_cache_end(a, t->conf, &end, &e) == -1)
+	if (wl_cache_end(a, &t->conf, &end, &e) == -1)
 		wl_log(WL_WARN, "cache.not_stored", "%s", e.detail);
 }
 
@@ -286,7 +287,9 @@ wl_tape_new(const struct wl_conf *conf, const char *project, const char *owner,
 
 	if (t == NULL)
 		return NULL;
-	t->conf = conf;
+	t->conf.redis_hash_tags = conf->redis_hash_tags;
+	t->conf.cache_entries = conf->cache_entries;
+	t->conf.cache_bytes = conf->cache_bytes;
 	t->refs = 1;
 	nopen++;
 	wl_buf_init(&t->b, WL_TAPE_MAX);

@@ -6,6 +6,7 @@
 #ifndef WL_CORE_TAPE_H
 #define WL_CORE_TAPE_H
 
+#include "lib/base/conf.h"
 #include "lib/store/cache_redis.h"
 
 #include <stdbool.h>
@@ -13,7 +14,6 @@
 #include <stdint.h>
 
 struct wl_co;
-struct wl_conf;
 
 /*
  * A tape is a row of pieces: a letter, four bytes of length (low first), the
@@ -36,7 +36,9 @@ struct wl_tape_waiter;
 struct wl_tape {
 	struct wl_tape		*next;
 	int			 refs;
-	const struct wl_conf	*conf;
+	struct wl_conf		 conf;		/* of it what the store asks
+						   for: the process's own may
+						   go before the end is kept */
 	char			 project[33];
 	char			 owner[WL_CACHE_OWNER];
 	char			 hash[65];	/* what its owner stands for */

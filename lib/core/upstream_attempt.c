@@ -371,8 +371,7 @@ note_latency(const struct wl_uprun *r, enum wl_upend end, int64_t begin_us)
 		wl_latency_note(r->t->provider, r->t->model,
 		    res->first_byte_us - begin_us);
 	else if (end == WL_UP_NEXT && (res->upstream_http < 400 ||
-	    res->upstream_http >= 500 || res->upstream_http == 408 ||
-	    res->upstream_http == 429))
+	    res->upstream_http >= 500 || res->upstream_http == 408))
 		wl_latency_failed(r->t->provider, r->t->model);
 }
 

@@ -172,9 +172,9 @@ class Budgets(GateCase):
         self.assertNotIn("[DONE]", got)
         tokens = sum(len(e["choices"][0]["delta"].get("content") or "") for e in got
                      if e.get("choices")) / 4
-        self.assertTrue(512 < tokens <= 560, tokens)
+        self.assertTrue(512 < tokens < 800, tokens)
         # what was passed on is settled: the reservation and a little more
-        wait_for(lambda: 512 < self.usage(key)["tokens"]["used"] < 600, 5, 0.02)
+        wait_for(lambda: 512 < self.usage(key)["tokens"]["used"] < 850, 5, 0.02)
         # who says how much is wanted gets it
         got = self.lines(key, "tokens=900 chunk_tokens=20", max_tokens=900)
         self.assertEqual(got[-1], "[DONE]")

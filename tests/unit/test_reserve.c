@@ -61,6 +61,13 @@ wl_model_route(struct wl_arena *a, const struct wl_conf *conf,
 	return n;
 }
 
+bool
+wl_price_known(const char *provider, const char *model)
+{
+	(void)provider;
+	return strcmp(model, "unpriced") != 0;
+}
+
 int
 wl_price_media(const char *provider, const char *model, enum wl_api api,
     const struct wl_usage *u, const struct wl_units *units, int64_t *nano,

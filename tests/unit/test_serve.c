@@ -39,7 +39,7 @@ struct wl_worker wl_worker;
 
 static struct {
 	char		 line[256];	/* what happened, in order */
-	bool		 pg_away, redis_away, no_room, old_schema;
+	bool		 pg_away, redis_away, late, no_room, old_schema;
 	int64_t		 used;		/* of the minute */
 	bool		 refunded;
 	struct wl_result last;
@@ -94,7 +94,7 @@ wl_counter_admit(struct wl_arena *a, const struct wl_conf *c,
 	(void)a;
 	(void)c;
 	note("admit");
-	if (seen.redis_away)
+	if (seen.redis_away || seen.late)
 		return wl_err_set(e, WL_E_UNAVAILABLE, NULL);
 	g->result = seen.used >= g->rows[0].limit ? WL_G_REFUSED :
 	    WL_G_ADMITTED;
@@ -326,6 +326,14 @@ wl_model_route(struct wl_arena *a, const struct wl_conf *c,
 	(void)provider_key;
 	(void)targets;
 	return wl_err_set(e, WL_E_MODEL_NOT_FOUND, NULL);
+}
+
+bool
+wl_price_known(const char *provider, const char *model)
+{
+	(void)provider;
+	(void)model;
+	return false;
 }
 
 int
@@ -843,6 +851,17 @@ away_fn(void)
 	CU_ASSERT_STRING_NOT_EQUAL(header("Retry-After"), "(none)");
 	CU_ASSERT_STRING_EQUAL(seen.line, "admit");
 	seen.redis_away = false;
+	/* an answer that is only late may have taken leases */
+	seen.late = true;
+	CU_ASSERT_EQUAL(chat(CHAT), 503);
+	CU_ASSERT_STRING_EQUAL(seen.line, "admit settle wait");
+	CU_ASSERT_FALSE(seen.refunded);
+	conf.on_redis_failure = WL_FAIL_OPEN;
+	CU_ASSERT_EQUAL(chat(CHAT), 200);
+	CU_ASSERT_STRING_EQUAL(seen.line,
+	    "admit begin handler end settle wait");
+	conf.on_redis_failure = WL_FAIL_CLOSED;
+	seen.late = false;
 	/* no room to record it: nothing is done, everything is given back */
 	seen.no_room = true;
 	CU_ASSERT_EQUAL(chat(CHAT), 503);
