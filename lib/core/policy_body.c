@@ -11,6 +11,9 @@
 #include "lib/base/err.h"
 #include "lib/base/json.h"
 
+/* Memory of the parse of a tool's arguments. */
+#define SCRATCH		((size_t)64 * 1024 * 1024)
+
 /* Members that say what something is, or hold data: no text of anybody's. */
 static const char *const skipped[] = { "call_id", "created", "detail",
     "encrypted_content", "file_data", "file_id", "finish_reason",
@@ -85,6 +88,10 @@ is_skipped(struct json_object *o, const char *name)
 static bool walk(const struct wl_policy *p, enum wl_policy_side side,
     struct json_object *o, bool all, struct wl_policy_tally *t);
 
+static bool walk_arguments(const struct wl_policy *p,
+    enum wl_policy_side side, struct json_object *o,
+    struct wl_policy_tally *t);
+
 /*
  * The pieces that logprobs tells of an answer may be those of a match.
  */
@@ -95,6 +102,9 @@ walk_member(const struct wl_policy *p, enum wl_policy_side side,
 {
 	if (v == NULL || is_skipped(o, name))
 		return false;
+	if (strcmp(name, "arguments") == 0 && json_object_is_type(v,
+	    json_type_string))
+		return walk_arguments(p, side, v, t);
 	if (side != WL_POLICY_RESPONSE || strcmp(name, "logprobs") != 0)
 		return walk(p, side, v, AMONG(name, made_up), t);
 	json_object_object_add(o, name, json_object_is_type(v,
@@ -147,12 +157,196 @@ wl_policy_walk(const struct wl_policy *p, enum wl_policy_side side,
 	return walk(p, side, o, false, t);
 }
 
+bool
+wl_policy_walk_rest(const struct wl_policy *p, enum wl_policy_side side,
+    struct json_object *o, const char *const *but, size_t n,
+    struct wl_policy_tally *t)
+{
+	struct json_object_iterator it, end;
+	bool changed = false;
+	const char *name;
+
+	if (!json_object_is_type(o, json_type_object))
+		return false;
+	it = json_object_iter_begin(o);
+	end = json_object_iter_end(o);
+	for (; !json_object_iter_equal(&it, &end);
+	    json_object_iter_next(&it)) {
+		name = json_object_iter_peek_name(&it);
+		if (!is_among(name, but, n))
+			changed |= walk_member(p, side, o, name,
+			    json_object_iter_peek_value(&it), t);
+	}
+	return changed;
+}
+
 static const char *
 plain(struct json_object *o, size_t *len)
 {
 	return json_object_to_json_string_length(o, JSON_C_TO_STRING_PLAIN |
 	    JSON_C_TO_STRING_NOSLASHESCAPE, len);
 }
+
+/* ---- arguments of tools: JSON in a text ---- */
+
+static int64_t
+larger(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+void
+wl_policy_again(struct wl_policy_tally *t,
+    const struct wl_policy_tally *again)
+{
+	int i, at;
+
+	for (at = 0; at < 2; at++) {
+		for (i = 0; i < WL_POLICY_RULES; i++)
+			t->hits[i][at] = larger(t->hits[i][at],
+			    again->hits[i][at]);
+		t->bytes[at] = larger(t->bytes[at], again->bytes[at]);
+	}
+	if (t->blocked == -1)
+		t->blocked = again->blocked;
+}
+
+/*
+ * TEXT as JSON if it is an object or array; the arena has it.
+ */
+static struct json_object *
+structured(struct wl_arena *a, const char *p, size_t len)
+{
+	struct json_object *o = wl_json_parse(a, p, len, NULL);
+
+	return json_object_is_type(o, json_type_object) ||
+	    json_object_is_type(o, json_type_array) ? o : NULL;
+}
+
+/*
+ * TEXT, which is no JSON, without its escapes, as well as it goes.
+ */
+static void
+unescape(struct wl_str text, struct wl_buf *out)
+{
+	struct wl_buf quoted = { 0 };
+	struct wl_arena *a = wl_arena_new(SCRATCH);
+	struct json_object *o = NULL;
+	size_t i, n;
+
+	wl_buf_addc(&quoted, '"');
+	for (i = 0; i < text.len; i++) {
+		n = text.p[i] == '\\' && i + 1 < text.len ? 2 : 1;
+		if (text.p[i] == '\\' && (n == 1 ||
+		    strchr("\"\\/bfnrtu", text.p[i + 1]) == NULL))
+			wl_buf_addc(&quoted, ' ');
+		else if (text.p[i] == '"' || (unsigned char)text.p[i] < ' ')
+			wl_buf_addc(&quoted, ' ');
+		else {
+			wl_buf_add(&quoted, text.p + i, n);
+			i += n - 1;
+		}
+	}
+	wl_buf_addc(&quoted, '"');
+	if (a != NULL && !quoted.failed)
+		o = wl_json_parse(a, quoted.p, quoted.len, NULL);
+	if (json_object_is_type(o, json_type_string))
+		wl_buf_add(out, json_object_get_string(o),
+		    (size_t)json_object_get_string_len(o));
+	else
+		out->failed = true;
+	wl_arena_free(a);
+	wl_buf_free(&quoted);
+}
+
+/*
+ * Arguments that are cut off, or no JSON at all.
+ */
+static bool
+loose_arguments(const struct wl_policy *p, enum wl_policy_side side,
+    struct wl_str text, struct wl_buf *out, struct wl_policy_tally *t)
+{
+	struct wl_buf bare = { 0 }, rest = { 0 };
+	bool changed;
+
+	if (text.len == 0 || memchr(text.p, '\\', text.len) == NULL)
+		return wl_policy_apply(p, side, text, out, t);
+	unescape(text, &bare);
+	changed = bare.failed || wl_policy_apply(p, side, (struct wl_str){
+	    bare.p == NULL ? "" : bare.p, bare.len }, &rest, t);
+	if (changed)
+		wl_buf_adds(out, "{}");
+	else
+		wl_buf_add(out, text.p, text.len);
+	wl_buf_free(&bare);
+	wl_buf_free(&rest);
+	return changed;
+}
+
+/*
+ * TEXT, JSON in whose texts nothing is left, may still have matches in names
+ * and numbers, and in members that come twice.
+ */
+static bool
+around(const struct wl_policy *p, enum wl_policy_side side,
+    struct wl_arena *a, struct wl_str text, struct wl_buf *out,
+    struct wl_policy_tally *t)
+{
+	struct wl_policy_tally again = WL_POLICY_TALLY;
+	struct wl_buf b = { 0 };
+	bool changed;
+
+	again.bytes[side == WL_POLICY_RESPONSE] = -(int64_t)text.len;
+	changed = wl_policy_apply(p, side, text, &b, &again);
+	wl_policy_again(t, &again);
+	if (b.failed || (changed && structured(a, b.p, b.len) == NULL))
+		wl_buf_adds(out, "{}");
+	else
+		wl_buf_add(out, b.p, b.len);
+	wl_buf_free(&b);
+	return changed;
+}
+
+bool
+wl_policy_arguments(const struct wl_policy *p, enum wl_policy_side side,
+    struct wl_str text, struct wl_buf *out, struct wl_policy_tally *t)
+{
+	struct wl_arena *a = wl_arena_new(SCRATCH);
+	struct json_object *o;
+	bool changed;
+
+	o = a == NULL || text.len == 0 ? NULL : structured(a, text.p,
+	    text.len);
+	if (o == NULL) {
+		wl_arena_free(a);
+		return loose_arguments(p, side, text, out, t);
+	}
+	changed = walk(p, side, o, true, t);
+	if (changed)
+		text.p = plain(o, &text.len);
+	changed |= around(p, side, a, text, out, t);
+	wl_arena_free(a);
+	return changed;
+}
+
+static bool
+walk_arguments(const struct wl_policy *p, enum wl_policy_side side,
+    struct json_object *o, struct wl_policy_tally *t)
+{
+	struct wl_str s = { json_object_get_string(o),
+	    (size_t)json_object_get_string_len(o) };
+	struct wl_buf out = { 0 };
+	bool changed;
+
+	changed = wl_policy_arguments(p, side, s, &out, t);
+	if (changed)
+		(void)json_object_set_string_len(o, out.p == NULL ? "" :
+		    out.p, (int)out.len);
+	wl_buf_free(&out);
+	return changed;
+}
+
+/* ---- requests ---- */
 
 /*
  * BODY with O in place of LEN bytes at OFF, on the heap, released with A.

@@ -23,6 +23,27 @@ bool wl_policy_walk(const struct wl_policy *p, enum wl_policy_side side,
     struct json_object *o, struct wl_policy_tally *t);
 
 /*
+ * The same but for the N members of object O in BUT.
+ */
+bool wl_policy_walk_rest(const struct wl_policy *p, enum wl_policy_side side,
+    struct json_object *o, const char *const *but, size_t n,
+    struct wl_policy_tally *t);
+
+/*
+ * Append TEXT, arguments of a tool, to OUT with P applied to every text in
+ * them, however it is escaped.  What is JSON stays so: "{}" where that cannot
+ * be.  Returns whether it differs from TEXT.
+ */
+bool wl_policy_arguments(const struct wl_policy *p, enum wl_policy_side side,
+    struct wl_str text, struct wl_buf *out, struct wl_policy_tally *t);
+
+/*
+ * *T is what was found, or what AGAIN has found of the same texts, if more.
+ */
+void wl_policy_again(struct wl_policy_tally *t,
+    const struct wl_policy_tally *again);
+
+/*
  * Apply P to the request ASK.  What is masked is masked in ASK's body and
  * json, every other byte of the body stays; what is blocked is masked in its
  * json, for the event.  A form cannot be masked, so that blocks.  Returns 0, or

@@ -22,6 +22,7 @@
 #define BLANK_LOOK	((size_t)64)
 /* What is held of a text for which there is no good place to cut. */
 #define HELD_MAX	((size_t)16 * 1024)
+#define ARGUMENTS_MAX	((size_t)1024 * 1024)
 #define CUTS_TRIED	8
 
 /*
@@ -32,6 +33,7 @@ struct wl_policy_channel {
 	char		 key[KEY_MAX];
 	struct wl_buf	 held;
 	struct wl_buf	 shell;		/* event, its text empty */
+	bool		 json;		/* arguments of a tool: held whole */
 };
 
 static struct wl_policy_sink *
@@ -75,6 +77,28 @@ channel(struct wl_policy_sink *f, const char *key)
 	c = &f->ch[f->nch++];
 	(void)wl_strlcpy(c->key, key, sizeof(c->key));
 	return c;
+}
+
+/*
+ * The text of channel K has ended.
+ */
+static void
+forget(struct wl_policy_sink *f, int k)
+{
+	wl_buf_free(&f->ch[k].held);
+	wl_buf_free(&f->ch[k].shell);
+	f->nch--;
+	memmove(&f->ch[k], &f->ch[k + 1], (size_t)(f->nch - k) *
+	    sizeof(*f->ch));
+	memset(&f->ch[f->nch], 0, sizeof(*f->ch));
+}
+
+static void
+refuse(struct wl_policy_sink *f, const char *what)
+{
+	wl_err_set(&f->err, WL_E_UPSTREAM_INVALID, "The answer has too %s "
+	    "for the project's policy.", what);
+	f->stopped = true;
 }
 
 /*
@@ -133,6 +157,25 @@ try_cut(struct wl_policy_sink *f, struct wl_policy_channel *c, size_t at,
 }
 
 /*
+ * The same for arguments, which are JSON only when all is there.
+ */
+static void
+push_arguments(struct wl_policy_sink *f, struct wl_policy_channel *c,
+    struct wl_str text, bool last, struct wl_buf *out)
+{
+	wl_buf_add(&c->held, text.p, text.len);
+	if (c->held.failed || c->held.len > ARGUMENTS_MAX) {
+		refuse(f, "long arguments");
+		return;
+	}
+	if (!last || c->held.len == 0)
+		return;
+	(void)wl_policy_arguments(f->policy, WL_POLICY_RESPONSE,
+	    (struct wl_str){ c->held.p, c->held.len }, out, f->tally);
+	wl_buf_reset(&c->held);
+}
+
+/*
  * TEXT comes to C; append what may pass to OUT.  LAST: nothing follows.  What
  * is blocked is seen as soon as it is there.
  */
@@ -144,6 +187,10 @@ push(struct wl_policy_sink *f, struct wl_policy_channel *c,
 	struct wl_buf whole = { 0 };
 	size_t at, i;
 
+	if (c->json) {
+		push_arguments(f, c, text, last, out);
+		return;
+	}
 	wl_buf_add(&c->held, text.p, text.len);
 	f->tally->bytes[1] += (int64_t)text.len;
 	all = *f->tally;
@@ -233,11 +280,11 @@ pass_piece(struct wl_policy_sink *f, struct json_object *o, const char *key,
 	if (!wl_json_str(o, key, &s))
 		return false;
 	if ((c = channel(f, ch)) == NULL) {
-		wl_err_set(&f->err, WL_E_UPSTREAM_INVALID, "The answer has too "
-		    "many parts for the project's policy.");
-		f->stopped = true;
+		refuse(f, "many parts");
 		return true;
 	}
+	c->json = strstr(ch, "arguments") != NULL ||
+	    strcmp(key, "partial_json") == 0;
 	push(f, c, s, last, &out);
 	set_text(o, key, &out);
 	f->stopped |= out.failed;
@@ -260,114 +307,279 @@ drain(struct wl_policy_sink *f, struct wl_policy_channel *c,
 
 /* ---- chats and completions ---- */
 
-static const char *const members[] = { "content", "reasoning",
-    "reasoning_content", "refusal", "text" };
+/*
+ * Texts of a choice that come in pieces: member NAME of object IN of its
+ * delta, or of the delta itself.
+ */
+static const struct { const char *in, *name; } members[] = {
+	{ NULL, "content" }, { NULL, "reasoning" },
+	{ NULL, "reasoning_content" }, { NULL, "refusal" }, { NULL, "text" },
+	{ "function_call", "arguments" }, { "audio", "transcript" },
+};
 #define MEMBERS	(sizeof(members) / sizeof(members[0]))
 
-static void
-pass_tools(struct wl_policy_sink *f, struct json_object *delta, int64_t i)
-{
-	struct json_object *list = wl_json_arr(delta, "tool_calls"), *call;
-	int64_t index;
-	char key[KEY_MAX];
-	size_t j;
+/* Of a tool call. */
+static const struct { const char *in, *name; } tools[] = {
+	{ "function", "arguments" }, { "custom", "input" },
+};
+#define TOOLS	(sizeof(tools) / sizeof(tools[0]))
 
-	for (j = 0; list != NULL && j < json_object_array_length(list); j++) {
-		call = json_object_array_get_idx(list, j);
-		index = (int64_t)j;
-		(void)wl_json_int(call, "index", &index);
-		snprintf(key, sizeof(key), "%lld.tool.%lld", (long long)i,
-		    (long long)index);
-		(void)pass_piece(f, wl_json_obj(call, "function"),
-		    "arguments", key, false);
+static struct json_object *
+make_obj(struct json_object *o, const char *key)
+{
+	struct json_object *v = wl_json_obj(o, key);
+
+	if (v == NULL) {
+		v = json_object_new_object();
+		json_object_object_add(o, key, v);
 	}
+	return v;
 }
 
 /*
- * The choice ends: DELTA gets what is held of its texts.
+ * OUT, the rest of the text of KEY (behind its choice), goes to DELTA.
  */
 static void
-end_choice(struct wl_policy_sink *f, struct json_object *delta, int64_t i)
+put_held(struct json_object *delta, const char *key, const struct wl_buf *out)
 {
-	struct json_object *list, *call, *fn;
-	struct wl_policy_channel *c;
+	struct json_object *list, *call;
+	long long index;
+	size_t k;
+	int n = 0;
+
+	list = wl_json_arr(delta, key);
+	if (list != NULL) {	/* a content of parts */
+		call = json_object_new_object();
+		json_object_object_add(call, "type",
+		    json_object_new_string("text"));
+		set_text(call, "text", out);
+		json_object_array_add(list, call);
+		return;
+	}
+	for (k = 0; k < MEMBERS; k++)
+		if (strcmp(key, members[k].name) == 0) {
+			set_text(members[k].in == NULL ? delta : make_obj(
+			    delta, members[k].in), key, out);
+			return;
+		}
+	if (sscanf(key, "%lld.%n", &index, &n) != 1 || n == 0)
+		return;
+	if ((list = wl_json_arr(delta, "tool_calls")) == NULL) {
+		list = json_object_new_array();
+		json_object_object_add(delta, "tool_calls", list);
+	}
+	call = json_object_new_object();
+	json_object_object_add(call, "index", json_object_new_int64(index));
+	for (k = 0; k < TOOLS; k++)
+		if (strcmp(key + n, tools[k].name) == 0)
+			set_text(make_obj(call, tools[k].in), key + n, out);
+	json_object_array_add(list, call);
+}
+
+/*
+ * Texts of choice I end, or of its tool calls alone: DELTA gets what is held.
+ */
+static void
+end_texts(struct wl_policy_sink *f, struct json_object *delta, int64_t i,
+    bool calls_alone)
+{
 	struct wl_buf out = { 0 };
 	char prefix[32];
-	long long tool;
+	const char *key;
 	size_t n;
 	int k;
 
 	n = (size_t)snprintf(prefix, sizeof(prefix), "%lld.", (long long)i);
-	for (k = 0; k < f->nch; k++) {
-		c = &f->ch[k];
+	for (k = 0; k < f->nch;) {
+		key = f->ch[k].key;
+		if (strncmp(key, prefix, n) != 0 || (calls_alone &&
+		    (key[n] < '0' || key[n] > '9'))) {
+			k++;
+			continue;
+		}
 		wl_buf_reset(&out);
-		if (strncmp(c->key, prefix, n) != 0 || !drain(f, c, &out))
-			continue;
-		if (sscanf(c->key + n, "tool.%lld", &tool) != 1) {
-			set_text(delta, c->key + n, &out);
-			continue;
-		}
-		if ((list = wl_json_arr(delta, "tool_calls")) == NULL) {
-			list = json_object_new_array();
-			json_object_object_add(delta, "tool_calls", list);
-		}
-		call = json_object_new_object();
-		fn = json_object_new_object();
-		set_text(fn, "arguments", &out);
-		json_object_object_add(call, "index",
-		    json_object_new_int64(tool));
-		json_object_object_add(call, "function", fn);
-		json_object_array_add(list, call);
+		if (drain(f, &f->ch[k], &out))
+			put_held(delta, key + n, &out);
+		forget(f, k);
 	}
 	f->stopped |= out.failed;
 	wl_buf_free(&out);
 }
 
 /*
- * A choice may end in the event that brings its last piece.
+ * Members of O that are no text of a channel, in one piece each.
  */
 static void
-join(struct wl_policy_sink *f, struct json_object *delta, int64_t i)
+pass_rest(struct wl_policy_sink *f, struct json_object *o,
+    const char *const *but, size_t n)
 {
+	struct wl_policy_tally again = WL_POLICY_TALLY;
+
+	(void)wl_policy_walk_rest(f->policy, WL_POLICY_RESPONSE, o, but, n,
+	    &again);
+	wl_policy_again(f->tally, &again);
+}
+
+static void
+pass_call(struct wl_policy_sink *f, struct json_object *call, int64_t i,
+    int64_t index)
+{
+	const char *but[TOOLS];
+	struct json_object *o;
 	char key[KEY_MAX];
+	bool taken;
+	size_t k, n = 0;
+
+	for (k = 0; k < TOOLS; k++)
+		if (wl_json_obj(call, tools[k].in) != NULL)
+			but[n++] = tools[k].in;
+	pass_rest(f, call, but, n);
+	for (k = 0; k < TOOLS; k++) {
+		o = wl_json_obj(call, tools[k].in);
+		snprintf(key, sizeof(key), "%lld.%lld.%s", (long long)i,
+		    (long long)index, tools[k].name);
+		taken = pass_piece(f, o, tools[k].name, key, false);
+		pass_rest(f, o, &tools[k].name, taken ? 1 : 0);
+	}
+}
+
+/*
+ * Of many calls those before have ended.
+ */
+static void
+pass_tools(struct wl_policy_sink *f, struct json_object *delta, int64_t i)
+{
+	struct json_object *list = wl_json_arr(delta, "tool_calls"), *call;
+	int64_t index;
+	size_t j, n;
+
+	n = list == NULL ? 0 : json_object_array_length(list);
+	if (n > 0 && f->nch > WL_POLICY_CHANNELS / 2)
+		end_texts(f, delta, i, true);
+	for (j = 0; j < n; j++) {
+		call = json_object_array_get_idx(list, j);
+		if (!json_object_is_type(call, json_type_object)) {
+			(void)wl_policy_walk(f->policy, WL_POLICY_RESPONSE,
+			    call, f->tally);
+			continue;
+		}
+		index = (int64_t)j;
+		(void)wl_json_int(call, "index", &index);
+		pass_call(f, call, i, index);
+	}
+}
+
+/*
+ * A content of parts: its texts are pieces as any other.  Of thinking only
+ * pieces would be seen, so it stays out.
+ */
+static void
+pass_parts(struct wl_policy_sink *f, struct json_object *delta,
+    const char *key)
+{
+	static const char *const but[] = { "text" };
+	struct json_object *list = wl_json_arr(delta, "content"), *part;
+	bool taken;
+	size_t j;
+
+	for (j = 0; list != NULL && j < json_object_array_length(list);) {
+		part = json_object_array_get_idx(list, j);
+		if (wl_json_has(part, "thinking") ||
+		    !json_object_is_type(part, json_type_object)) {
+			(void)json_object_array_del_idx(list, j, 1);
+			continue;
+		}
+		j++;
+		taken = pass_piece(f, part, "text", key, false);
+		pass_rest(f, part, but, taken ? 1 : 0);
+	}
+}
+
+/*
+ * The texts of DELTA; LAST: they end with it.
+ */
+static void
+pass_members(struct wl_policy_sink *f, struct json_object *delta, int64_t i,
+    bool last)
+{
+	struct json_object *o;
+	char key[KEY_MAX];
+	bool taken;
 	size_t m;
 
 	for (m = 0; m < MEMBERS; m++) {
 		snprintf(key, sizeof(key), "%lld.%s", (long long)i,
-		    members[m]);
-		(void)pass_piece(f, delta, members[m], key, true);
+		    members[m].name);
+		o = members[m].in == NULL ? delta : wl_json_obj(delta,
+		    members[m].in);
+		if (m == 0)
+			pass_parts(f, delta, key);
+		taken = pass_piece(f, o, members[m].name, key, last);
+		if (members[m].in != NULL)
+			pass_rest(f, o, &members[m].name, taken ? 1 : 0);
 	}
+}
+
+/*
+ * The names of DELTA's members in which pieces are looked for.
+ */
+static size_t
+taken_of(struct json_object *delta, const char *list[MEMBERS + 1])
+{
+	struct wl_str s;
+	size_t m, n = 0;
+
+	for (m = 0; m < MEMBERS; m++)
+		if (members[m].in != NULL) {
+			if (wl_json_obj(delta, members[m].in) != NULL)
+				list[n++] = members[m].in;
+		} else if (wl_json_str(delta, members[m].name, &s) ||
+		    (m == 0 && wl_json_arr(delta, "content") != NULL))
+			list[n++] = members[m].name;
+	if (wl_json_arr(delta, "tool_calls") != NULL)
+		list[n++] = "tool_calls";
+	return n;
+}
+
+static void
+pass_choice(struct wl_policy_sink *f, struct json_object *c, int64_t i)
+{
+	static const char *const deltas[] = { "delta" };
+	const char *taken[MEMBERS + 1];
+	struct json_object *delta = wl_json_obj(c, "delta");
+	struct wl_str why;
+	bool last = wl_json_str(c, "finish_reason", &why);
+
+	if (delta == NULL)
+		delta = c;
+	/* they would tell what is held, or masked */
+	if (wl_json_has(c, "logprobs"))
+		json_object_object_add(c, "logprobs", NULL);
+	json_object_object_del(delta, "thinking_blocks");
+	json_object_object_del(delta, "reasoning_details");
+	if (delta != c)
+		pass_rest(f, c, deltas, 1);
+	pass_rest(f, delta, taken, taken_of(delta, taken));
+	pass_tools(f, delta, i);
+	pass_members(f, delta, i, last);
+	if (last)
+		end_texts(f, delta, i, false);
 }
 
 static bool
 pass_choices(struct wl_policy_sink *f, struct json_object *o)
 {
-	struct json_object *list = wl_json_arr(o, "choices"), *c, *delta;
-	struct wl_str why;
-	char key[KEY_MAX];
+	struct json_object *list = wl_json_arr(o, "choices"), *c;
 	int64_t index;
-	size_t i, m;
+	size_t i;
 
 	for (i = 0; list != NULL && i < json_object_array_length(list); i++) {
 		c = json_object_array_get_idx(list, i);
+		if (!json_object_is_type(c, json_type_object))
+			continue;
 		index = (int64_t)i;
 		(void)wl_json_int(c, "index", &index);
-		if ((delta = wl_json_obj(c, "delta")) == NULL)
-			delta = c;
-		/* they would tell what is held, or masked */
-		if (wl_json_has(c, "logprobs"))
-			json_object_object_add(c, "logprobs", NULL);
-		pass_tools(f, delta, index);
-		if (wl_json_str(c, "finish_reason", &why)) {
-			join(f, delta, index);
-			end_choice(f, delta, index);
-			continue;
-		}
-		for (m = 0; m < MEMBERS; m++) {
-			snprintf(key, sizeof(key), "%lld.%s",
-			    (long long)index, members[m]);
-			(void)pass_piece(f, delta, members[m], key, false);
-		}
+		pass_choice(f, c, index);
 	}
 	return list != NULL;
 }
@@ -383,10 +595,12 @@ end_choices(struct wl_policy_sink *f)
 	long long i;
 	int k;
 
-	for (k = 0; k < f->nch; k++) {
-		if (f->ch[k].held.len == 0 ||
-		    sscanf(f->ch[k].key, "%lld.", &i) != 1)
+	for (k = 0; k < f->nch;) {
+		if (sscanf(f->ch[k].key, "%lld.", &i) != 1 ||
+		    f->ch[k].held.len == 0) {
+			k++;
 			continue;
+		}
 		o = json_object_new_object();
 		list = json_object_new_array();
 		c = json_object_new_object();
@@ -404,14 +618,31 @@ end_choices(struct wl_policy_sink *f)
 		json_object_object_add(c, "index", json_object_new_int64(i));
 		if (chat)
 			json_object_object_add(c, "delta", delta);
-		end_choice(f, delta, i);
+		end_texts(f, delta, i, false);
 		if (!f->stopped)
 			put_object(&f->out, WL_STR(""), o);
 		json_object_put(o);
+		k = 0;	/* all of its texts are gone */
 	}
 }
 
 /* ---- responses, messages, transcripts: typed events ---- */
+
+static bool
+ends_with(const char *s, const char *tail)
+{
+	size_t n = strlen(s), m = strlen(tail);
+
+	return n >= m && strcmp(s + n - m, tail) == 0;
+}
+
+static void
+read_place(struct json_object *o, int64_t *a, int64_t *b)
+{
+	(void)wl_json_int(o, "output_index", a);
+	if (!wl_json_int(o, "content_index", b))
+		(void)wl_json_int(o, "summary_index", b);
+}
 
 /*
  * Where the text of a typed event stands, and its channel in KEY.
@@ -437,9 +668,7 @@ find_delta(struct json_object *o, const char *type, const char **member,
 		return NULL;
 	}
 	*member = "delta";
-	(void)wl_json_int(o, "output_index", &a);
-	if (!wl_json_int(o, "content_index", &b))
-		(void)wl_json_int(o, "summary_index", &b);
+	read_place(o, &a, &b);
 	i = strlen(type);
 	snprintf(key, KEY_MAX, "%.*s|%lld.%lld", i > 5 ? (int)(i - 5) : 0,
 	    type, (long long)a, (long long)b);
@@ -500,32 +729,32 @@ put_rests(struct wl_policy_sink *f, const char *type,
     struct json_object *next, bool all)
 {
 	const char *bar, *dot = strrchr(type, '.');
-	char index[32];
-	int64_t a = -1;
+	char key[KEY_MAX] = "", item[32];
+	int64_t a = 0, b = 0;
 	size_t n;
 	int k;
 
-	if (strcmp(type, "content_block_stop") == 0)
+	if (strcmp(type, "content_block_stop") == 0) {
 		(void)wl_json_int(next, "index", &a);
-	snprintf(index, sizeof(index), "|%lld", (long long)a);
-	for (k = 0; k < f->nch; k++) {
-		bar = strchr(f->ch[k].key, '|');
-		if (bar == NULL)
-			continue;
-		n = (size_t)(bar - f->ch[k].key);
-		if (all || (a != -1 && strcmp(bar, index) == 0) ||
-		    (dot != NULL && (size_t)(dot - type) + 1 == n &&
-		    strncmp(type, f->ch[k].key, n) == 0))
-			put_rest(f, &f->ch[k], next);
+		snprintf(key, sizeof(key), "content_block_|%lld",
+		    (long long)a);
+	} else if (dot != NULL) {
+		read_place(next, &a, &b);
+		snprintf(key, sizeof(key), "%.*s|%lld.%lld",
+		    (int)(dot - type) + 1, type, (long long)a, (long long)b);
 	}
-}
-
-static bool
-ends_with(const char *s, const char *tail)
-{
-	size_t n = strlen(s), m = strlen(tail);
-
-	return n >= m && strcmp(s + n - m, tail) == 0;
+	n = (size_t)snprintf(item, sizeof(item), "|%lld.", (long long)a);
+	if (!ends_with(type, ".output_item.done"))
+		n = 0;
+	for (k = 0; k < f->nch;) {
+		bar = strchr(f->ch[k].key, '|');
+		if (bar != NULL && (all || strcmp(f->ch[k].key, key) == 0 ||
+		    (n > 0 && strncmp(bar, item, n) == 0))) {
+			put_rest(f, &f->ch[k], next);
+			forget(f, k);
+		} else
+			k++;
+	}
 }
 
 static void
@@ -543,28 +772,6 @@ keep_shell(struct wl_policy_sink *f, struct json_object *o,
 	text = plain(o, &len);
 	wl_buf_add(&c->shell, text, len);
 	f->stopped |= c->shell.failed;
-}
-
-static int64_t
-more(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
-}
-
-/*
- * What the walk over texts that come again has found is what was found, or
- * more; no sum.
- */
-static void
-count_again(struct wl_policy_tally *t, const struct wl_policy_tally *again)
-{
-	int i;
-
-	for (i = 0; i < WL_POLICY_RULES; i++)
-		t->hits[i][1] = more(t->hits[i][1], again->hits[i][1]);
-	t->bytes[1] = more(t->bytes[1], again->bytes[1]);
-	if (t->blocked == -1)
-		t->blocked = again->blocked;
 }
 
 /*
@@ -591,7 +798,7 @@ pass_whole(struct wl_policy_sink *f, struct json_object *o)
 		if (json_object_object_get_ex(response, said[i], &v))
 			changed |= wl_policy_walk(f->policy,
 			    WL_POLICY_RESPONSE, v, &again);
-	count_again(f->tally, &again);
+	wl_policy_again(f->tally, &again);
 	return changed;
 }
 
@@ -858,6 +1065,7 @@ mask_result(struct wl_policy_sink *f)
 {
 	struct wl_result *res = f->res;
 	struct wl_policy_tally t = WL_POLICY_TALLY;
+	struct json_object *o;
 	struct wl_buf b;
 
 	wl_buf_init(&b, res->keep + 1);
@@ -869,9 +1077,13 @@ mask_result(struct wl_policy_sink *f)
 	}
 	wl_buf_free(&b);
 	wl_buf_init(&b, 0);
-	if (res->tools.len > 0 && wl_policy_apply(f->policy,
-	    WL_POLICY_RESPONSE, (struct wl_str){ res->tools.p,
-	    res->tools.len }, &b, &t))
+	if (res->tools.len == 0)
+		return;
+	wl_buf_addc(&b, '[');
+	wl_buf_add(&b, res->tools.p, res->tools.len);
+	wl_buf_addc(&b, ']');
+	o = b.failed ? NULL : wl_json_parse(f->a, b.p, b.len, NULL);
+	if (o == NULL || wl_policy_walk(f->policy, WL_POLICY_RESPONSE, o, &t))
 		wl_buf_reset(&res->tools);
 	wl_buf_free(&b);
 }

@@ -1,10 +1,10 @@
 /*
  * Policy on an answer on its way to the client, in one piece or as a stream.
  *
- * A match may lie across events, so of each text (of a choice, a block, a tool
- * call's arguments) the last WL_POLICY_WINDOW bytes are held back until more
- * comes or it ends.  A longer match is found only as far as it lies in what is
- * held.
+ * A match may lie across events, so of each text (of a choice, a block) the
+ * last WL_POLICY_WINDOW bytes are held back until more comes or it ends.  A
+ * longer match is found only as far as it lies in what is held.  The arguments
+ * of a tool call are JSON, and held whole.
  */
 #ifndef WL_CORE_POLICY_SINK_H
 #define WL_CORE_POLICY_SINK_H

@@ -270,6 +270,53 @@ no_way_around(void)
 	wl_policy_free(p);
 }
 
+/*
+ * Arguments are what they mean, and stay JSON.
+ */
+static void
+arguments(void)
+{
+	static const struct { const char *text, *out; } of_tools[] = {
+		{ "", "" }, { "{\"a\" : 1.50}", "{\"a\" : 1.50}" },
+		{ "{\"a\":\"\\nzeus\\\"\"}", "{\"a\":\"\\n_\\\"\"}" },
+		{ "{\"name\":[\"\\u007aeus\"]}", "{\"name\":[\"_\"]}" },
+		{ "{\"a\":\"zeus\",\"a\":\"x\"}", "{\"a\":\"x\"}" },
+		{ "{\"zeus\":1}", "{\"_\":1}" }, { "{\"a\":12345}", "{}" },
+		{ "{\"a\":\"12345\"}", "{\"a\":\"_\"}" },
+		{ "of zeus", "of _" }, { "{\"a\":\"\\u007aeus", "{}" },
+		{ "{\"a\":\"b\\u00", "{}" }, { "a\\", "a\\" },
+	};
+	struct wl_policy *p = policy("{\"on\":\"both\",\"action\":\"mask\","
+	    "\"words\":[\"zeus\",\"12345\"],\"replacement\":\"_\"}", NULL);
+	struct wl_buf b = { 0 };
+	struct wl_str out;
+	size_t i;
+
+	for (i = 0; i < sizeof(of_tools) / sizeof(of_tools[0]); i++) {
+		t = WL_POLICY_TALLY;
+		wl_buf_reset(&b);
+		(void)wl_policy_arguments(p, WL_POLICY_RESPONSE,
+		    wl_str_of(of_tools[i].text), &b, &t);
+		if (i != 4)	/* the second of them is found as a text */
+			CU_ASSERT_STRING_EQUAL(b.p == NULL ? "" : b.p,
+			    of_tools[i].out);
+		CU_ASSERT_PTR_NULL(b.p == NULL ? NULL : strstr(b.p, "zeus"));
+	}
+	wl_buf_free(&b);
+	CU_ASSERT_STRING_EQUAL(request(p, "{\"messages\":[{\"tool_calls\":[{"
+	    "\"function\":{\"arguments\":\"{\\\"a\\\":\\\"\\\\u007aeus"
+	    "\\\"}\"}}]}]}"), "{\"messages\":[{\"tool_calls\":[{"
+	    "\"function\":{\"arguments\":\"{\\\"a\\\":\\\"_\\\"}\"}}]}]}");
+	t = WL_POLICY_TALLY;
+	CU_ASSERT_EQUAL(wl_policy_answer(p, arena, WL_API_RESPONSES,
+	    WL_STR("{\"output\":[{\"arguments\":\"{\\\"a\\\":\\\"\\\\nzeus"
+	    "\\\"}\"}]}"), &out, &t, &e), 0);
+	CU_ASSERT(wl_str_eq(out, "{\"output\":[{\"arguments\":\"{\\\"a\\\":"
+	    "\\\"\\\\n_\\\"}\"}]}"));
+	CU_ASSERT_EQUAL(t.hits[0][1], 1);
+	wl_policy_free(p);
+}
+
 static void
 answers(void)
 {
@@ -313,6 +360,7 @@ main(void)
 		{ "what is told", told },
 		{ "requests", requests },
 		{ "what looks like no text", no_way_around },
+		{ "arguments of tools", arguments },
 		{ "answers", answers },
 		{ NULL, NULL }
 	};

@@ -323,6 +323,147 @@ said_again(void)
 	wl_policy_free(p);
 }
 
+#define DELTA(x)	"{\"choices\":[{\"index\":0,\"delta\":{" x "}}]}"
+#define CALL(n, x)	DELTA("\"tool_calls\":[{\"index\":" n ",\"function\"" \
+			":{\"arguments\":\"" x "\"}}]")
+#define FINISH		"{\"choices\":[{\"index\":0,\"delta\":{}," \
+			"\"finish_reason\":\"stop\"}]}"
+
+/*
+ * Every member of a delta that has a text, in pieces where it comes so.
+ */
+static void
+all_members(void)
+{
+	static const struct {
+		const char	*list[3], *want;
+		int64_t		 hits;
+	} of[] = {
+		{ { DELTA("\"thinking_blocks\":[{\"thinking\":\"zeus\"}]"),
+		    DELTA("\"reasoning_details\":[{\"text\":\"zeus\"}]"),
+		    FINISH }, "\"delta\":{}", 0 },
+		{ { DELTA("\"function_call\":{\"name\":\"f\",\"arguments\":"
+		    "\"[\\\"ze\"}"), DELTA("\"function_call\":{"
+		    "\"arguments\":\"us\\\"]\"}"), FINISH },
+		    "\"function_call\":{\"arguments\":\"[\\\"_\\\"]\"}", 1 },
+		{ { CALL("0", "{\\\"a\\\":\\\"\\\\u00"),
+		    CALL("0", "7aeus\\\"}"), FINISH }, "{\"index\":0,"
+		    "\"function\":{\"arguments\":\"{\\\"a\\\":\\\"_\\\"}"
+		    "\"}}", 1 },
+		{ { DELTA("\"tool_calls\":[{\"index\":2,\"custom\":{"
+		    "\"input\":\"ze\"}}]"), DELTA("\"tool_calls\":[{"
+		    "\"index\":2,\"custom\":{\"input\":\"us\"}}]"), FINISH },
+		    "{\"index\":2,\"custom\":{\"input\":\"_\"}}", 1 },
+		{ { DELTA("\"audio\":{\"transcript\":\"ze\"}"),
+		    DELTA("\"audio\":{\"transcript\":\"us\"}"), FINISH },
+		    "\"audio\":{\"transcript\":\"_\"}", 1 },
+		{ { DELTA("\"content\":[{\"type\":\"text\",\"text\":\"ze\"},"
+		    "{\"type\":\"thinking\",\"thinking\":[]}]"),
+		    DELTA("\"content\":[{\"type\":\"text\",\"text\":\"us\"}]"),
+		    FINISH }, "\"content\":\"_\"", 1 },
+		{ { DELTA("\"content\":\"ze\""), "{\"choices\":[{\"index\":0,"
+		    "\"delta\":{\"content\":[{\"type\":\"text\",\"text\":"
+		    "\"us\"}]},\"finish_reason\":\"stop\"}]}",
+		    "{\"choices\":[]}" },
+		    "{\"type\":\"text\",\"text\":\"_\"}", 1 },
+		{ { DELTA("\"odd\":{\"a\":[\"zeus\"]},\"reasoning\":["
+		    "\"zeus\"]"), "{\"choices\":[{\"message\":{\"content\":"
+		    "\"zeus\"}}]}", FINISH }, "{\"content\":\"_\"}", 2 },
+	};
+	struct wl_policy *p = policy("{\"on\":\"response\",\"action\":"
+	    "\"mask\",\"words\":[\"zeus\"],\"replacement\":\"_\"}");
+	size_t i;
+
+	for (i = 0; i < sizeof(of) / sizeof(of[0]); i++) {
+		CU_ASSERT_EQUAL(events(p, WL_API_CHAT, of[i].list, 3), 0);
+		CU_ASSERT_PTR_NOT_NULL(strstr(got.p, of[i].want));
+		CU_ASSERT_PTR_NULL(strstr(got.p, "zeus"));
+		CU_ASSERT_PTR_NULL(strstr(got.p, "ze\""));
+		CU_ASSERT_PTR_NULL(strstr(got.p, "\"us"));
+		CU_ASSERT_EQUAL(res.found.hits[0][1], of[i].hits);
+	}
+	wl_policy_free(p);
+}
+
+#define MANY	200
+
+/*
+ * One after the other, as many texts as there are.
+ */
+static void
+many_texts(void)
+{
+	static char text[3][MANY][300];
+	const char *list[3][2 * MANY];
+	struct wl_policy *p = policy("{\"on\":\"response\",\"action\":"
+	    "\"mask\",\"words\":[\"zeus\"],\"replacement\":\"_\"}");
+	const char *at;
+	int i, n;
+
+	for (i = 0; i < MANY; i++) {
+		snprintf(text[0][i], sizeof(text[0][i]), "{\"type\":"
+		    "\"content_block_delta\",\"index\":%d,\"delta\":{"
+		    "\"type\":\"text_delta\",\"text\":\"zeus\"}}", i);
+		snprintf(text[1][i], sizeof(text[1][i]), "{\"type\":"
+		    "\"content_block_stop\",\"index\":%d}", i);
+		list[0][2 * i] = text[0][i];
+		list[0][2 * i + 1] = text[1][i];
+		snprintf(text[2][i], sizeof(text[2][i]), CALL("%d",
+		    "[\\\"zeus\\\"]"), i);
+		list[1][i] = text[2][i];
+	}
+	CU_ASSERT_EQUAL(events(p, WL_API_MESSAGES, list[0], 2 * MANY), 0);
+	CU_ASSERT_EQUAL(res.found.hits[0][1], MANY);
+	for (n = 0, at = got.p; (at = strstr(at, "\"_\"")) != NULL; at++)
+		n++;
+	CU_ASSERT_EQUAL(n, MANY);
+	CU_ASSERT_EQUAL(events(p, WL_API_CHAT, list[1], MANY), 0);
+	CU_ASSERT_EQUAL(res.found.hits[0][1], MANY);
+	for (n = 0, at = got.p; (at = strstr(at, "[\\\"_\\\"]")) != NULL; at++)
+		n++;
+	CU_ASSERT_EQUAL(n, MANY);
+	wl_policy_free(p);
+}
+
+#define ARGS	"response.function_call_arguments."
+
+/*
+ * Of calls at the same time each ends for itself.
+ */
+static void
+typed_arguments(void)
+{
+	static const char *const list[] = {
+		"{\"type\":\"" ARGS "delta\",\"output_index\":0,\"delta\":"
+		"\"{\\\"a\\\":\\\"\\\\n\"}",
+		"{\"type\":\"" ARGS "delta\",\"output_index\":1,\"delta\":"
+		"\"[\\\"ze\"}",
+		"{\"type\":\"" ARGS "delta\",\"output_index\":0,\"delta\":"
+		"\"zeus\\\"}\"}",
+		"{\"type\":\"" ARGS "done\",\"output_index\":0,\"arguments\":"
+		"\"{\\\"a\\\":\\\"\\\\nzeus\\\"}\"}",
+		"{\"type\":\"" ARGS "delta\",\"output_index\":1,\"delta\":"
+		"\"us\\\"]\"}",
+		"{\"type\":\"response.output_item.done\",\"output_index\":1,"
+		"\"item\":{\"type\":\"function_call\",\"arguments\":"
+		"\"[\\\"zeus\\\"]\"}}",
+	};
+	struct wl_policy *p = policy("{\"on\":\"response\",\"action\":"
+	    "\"mask\",\"words\":[\"zeus\"],\"replacement\":\"_\"}");
+
+	CU_ASSERT_EQUAL(events(p, WL_API_RESPONSES, list, 6), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(got.p, "\"delta\":\"{\\\"a\\\":"
+	    "\\\"\\\\n_\\\"}\""));
+	CU_ASSERT_PTR_NOT_NULL(strstr(got.p, "\"arguments\":\"{\\\"a\\\":"
+	    "\\\"\\\\n_\\\"}\""));
+	CU_ASSERT_PTR_NOT_NULL(strstr(got.p, "\"delta\":\"[\\\"_\\\"]\""));
+	CU_ASSERT_PTR_NOT_NULL(strstr(got.p,
+	    "\"arguments\":\"[\\\"_\\\"]\""));
+	CU_ASSERT_PTR_NULL(strstr(got.p, "zeus"));
+	CU_ASSERT_EQUAL(res.found.hits[0][1], 2);
+	wl_policy_free(p);
+}
+
 int
 main(void)
 {
@@ -332,6 +473,9 @@ main(void)
 		{ "nothing to do", untouched },
 		{ "sizes", sizes },
 		{ "what is said again", said_again },
+		{ "all members", all_members },
+		{ "many texts", many_texts },
+		{ "arguments in typed events", typed_arguments },
 		{ NULL, NULL }
 	};
 	int status;
