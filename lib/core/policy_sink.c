@@ -575,8 +575,11 @@ pass_choices(struct wl_policy_sink *f, struct json_object *o)
 
 	for (i = 0; list != NULL && i < json_object_array_length(list); i++) {
 		c = json_object_array_get_idx(list, i);
-		if (!json_object_is_type(c, json_type_object))
+		if (!json_object_is_type(c, json_type_object)) {
+			(void)wl_policy_walk(f->policy, WL_POLICY_RESPONSE, c,
+			    f->tally);
 			continue;
+		}
 		index = (int64_t)i;
 		(void)wl_json_int(c, "index", &index);
 		pass_choice(f, c, index);
