@@ -15,7 +15,7 @@
 struct wl_arena;
 struct wl_err;
 
-#define WL_AUDIT_HEAD	(20 + 64 + 2)	/* "ID:HASH" */
+#define WL_AUDIT_HEAD	(24 + 64 + 2)	/* "ID:HASH" */
 
 struct wl_audit {
 	int64_t	entries;

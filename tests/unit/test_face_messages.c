@@ -423,9 +423,10 @@ answers(void)
 static void
 no_answers(void)
 {
-	static const char *const bodies[] = { "{\"choices\":5}", "[]",
-	    "{\"choices\":[{\"message\":{\"tool_calls\":[{\"function\":"
-	    "{\"name\":\"f\",\"arguments\":\"{\\\"a\\\":\"}}]}}]}" };
+	static const char cut[] = "{\"choices\":[{\"message\":{\"tool_calls\":"
+	    "[{\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"a\\\":"
+	    "\"}}]}}]}";
+	static const char *const bodies[] = { "{\"choices\":5}", "[]", cut };
 	size_t i;
 
 	for (i = 0; i < 3; i++) {

@@ -69,8 +69,8 @@ reading(void)
 	    "[[\"a\",\"user\",\"*\",\"year\",1,false]]",
 	    "[[\"a\",\"user\",\"*\",\"minute\",-1,false]]",
 	    "[[\"a\",\"user\",7,\"minute\",1,false]]",
-	    "[[\"a-name-of-more-than-thirty-two-letters\",\"user\",\"*\","
-	    "\"minute\",1,false]]", "nonsense" };
+	    ("[[\"a-name-of-more-than-thirty-two-letters\",\"user\",\"*\","
+	    "\"minute\",1,false]]"), "nonsense" };
 	struct wl_limit_rule *r;
 	size_t i;
 	int k;

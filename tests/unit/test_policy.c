@@ -251,8 +251,8 @@ no_way_around(void)
 	static const char *const none[] = {
 		"{\"messages\":[{\"name\":\"zeus\",\"content\":\"\"}]}",
 		"{\"input\":[{\"type\":\"zeus\",\"text\":\"\"}]}",
-		"{\"messages\":[{\"content\":[{\"source\":{\"type\":\"base64\","
-		"\"data\":\"/zeus/\"}}]}]}",
+		("{\"messages\":[{\"content\":[{\"source\":{\"type\":\"base64\","
+		"\"data\":\"/zeus/\"}}]}]}"),
 	};
 	struct wl_policy *p = policy("{\"on\":\"request\",\"action\":"
 	    "\"block\",\"words\":[\"zeus\"]}", NULL);
