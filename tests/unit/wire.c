@@ -20,6 +20,9 @@ struct wl_arena		*wire_arena;
 static void
 begin_result(void)
 {
+	/* the arena frees what the last one has gathered */
+	wl_buf_free(&wire_res.text);
+	wl_buf_free(&wire_res.tools);
 	CU_ASSERT_EQUAL_FATAL(wl_result_init(&wire_res, wire_arena, 4096), 0);
 	(void)wl_strlcpy(wire_res.model, wire_target.model,
 	    sizeof(wire_res.model));
