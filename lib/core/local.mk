@@ -47,6 +47,8 @@ libwatchllm_a_SOURCES += \
 	lib/core/policy.c lib/core/policy.h \
 	lib/core/policy_body.c lib/core/policy_body.h \
 	lib/core/policy_sink.c lib/core/policy_sink.h \
+	lib/core/policy_sink_chat.c lib/core/policy_sink_priv.h \
+	lib/core/policy_sink_text.c lib/core/policy_sink_typed.c \
 	lib/core/price.c lib/core/price.h \
 	lib/core/price_import.c lib/core/price_import.h \
 	lib/core/price_media.c \
