@@ -25,6 +25,9 @@ static const char *const skipped[] = { "call_id", "created", "detail",
 static const char *const made_up[] = { "arguments", "documents", "input",
     "variables" };
 
+/* Members of answers that tell the text again, by its tokens. */
+static const char *const tokens[] = { "logprobs", "token_ids", "tokens" };
+
 /* Members of requests, and of answers, that hold text. */
 static const char *const asked[] = { "documents", "input", "instructions",
     "messages", "prompt", "query", "system" };
@@ -92,9 +95,6 @@ static bool walk_arguments(const struct wl_policy *p,
     enum wl_policy_side side, struct json_object *o,
     struct wl_policy_tally *t);
 
-/*
- * The pieces that logprobs tells of an answer may be those of a match.
- */
 static bool
 walk_member(const struct wl_policy *p, enum wl_policy_side side,
     struct json_object *o, const char *name, struct json_object *v,
@@ -105,7 +105,8 @@ walk_member(const struct wl_policy *p, enum wl_policy_side side,
 	if (strcmp(name, "arguments") == 0 && json_object_is_type(v,
 	    json_type_string))
 		return walk_arguments(p, side, v, t);
-	if (side != WL_POLICY_RESPONSE || strcmp(name, "logprobs") != 0)
+	if (side != WL_POLICY_RESPONSE || !AMONG(name, tokens) ||
+	    json_object_is_type(v, json_type_int))
 		return walk(p, side, v, AMONG(name, made_up), t);
 	json_object_object_add(o, name, json_object_is_type(v,
 	    json_type_array) ? json_object_new_array() : NULL);
@@ -307,6 +308,27 @@ around(const struct wl_policy *p, enum wl_policy_side side,
 	return changed;
 }
 
+/*
+ * Whether TEXT, JSON in whose texts nothing was found, has a match behind its
+ * escapes: in a name, or in a member that comes again.
+ */
+static bool
+hides(const struct wl_policy *p, enum wl_policy_side side,
+    struct wl_str text, struct wl_policy_tally *t)
+{
+	struct wl_policy_tally again = WL_POLICY_TALLY;
+	struct wl_buf b = { 0 };
+	bool found;
+
+	if (memchr(text.p, '\\', text.len) == NULL)
+		return false;
+	again.bytes[side == WL_POLICY_RESPONSE] = -(int64_t)text.len;
+	found = loose_arguments(p, side, text, &b, &again);
+	wl_policy_again(t, &again);
+	wl_buf_free(&b);
+	return found;
+}
+
 bool
 wl_policy_arguments(const struct wl_policy *p, enum wl_policy_side side,
     struct wl_str text, struct wl_buf *out, struct wl_policy_tally *t)
@@ -321,7 +343,7 @@ wl_policy_arguments(const struct wl_policy *p, enum wl_policy_side side,
 		wl_arena_free(a);
 		return loose_arguments(p, side, text, out, t);
 	}
-	changed = walk(p, side, o, true, t);
+	changed = walk(p, side, o, true, t) || hides(p, side, text, t);
 	if (changed)
 		text.p = plain(o, &text.len);
 	changed |= around(p, side, a, text, out, t);
