@@ -50,6 +50,7 @@ class Estimate(GateCase):
                          else e["tokens"]["input"], e["tokens"]["input"])
 
     def test_nothing_changes(self):
+        self.clock.spare(20)
         project, key = self.gate.project()
         before = len(self.gate.fake.ledger())
         for _ in range(20):

@@ -182,6 +182,7 @@ class Policy(GateCase):
         self.assertEqual(self.up.bodies[0]["model"], "m")
 
     def test_block_request(self):
+        self.clock.spare(20)
         self.rule("secret", on="request", action="block", words=["Project Zeus"])
         with self.assertRaises(BadRequestError) as e:
             self.chat("tell me of project zeus")
@@ -253,6 +254,7 @@ class Policy(GateCase):
         self.assertEqual(self.event["status"], "success")
 
     def test_block_answer(self):
+        self.clock.spare(20)
         self.rule("zeus", on="response", action="block", regex="(?i)zeus")
         self.up.says = "it is Zeus"
         with self.assertRaises(BadRequestError) as e:

@@ -188,6 +188,7 @@ class Keys(Case):
 
 class Retries(Case):
     def test_again(self):
+        self.clock.spare(20)
         for words, result in (("status=503", "failing"), ("status=500", "failing"),
                               ("status=429 retry_after=1", "rate_limited")):
             for stream in (False, True):
@@ -273,6 +274,7 @@ class Hedges(Case):
                       stdin=json.dumps(rule))
 
     def test_second_answers(self):
+        self.clock.spare(20)
         self.rule()
         self.gate.fake.defaults(latency=9000)
         for n, stream in enumerate((False, True), 1):

@@ -300,6 +300,7 @@ class Shadow(RoutingCase):
         return wait_for(find, 10)
 
     def test_mirrored(self) -> None:
+        self.clock.spare(20)
         project, client = self.shadowed()
         since = len(self.gate.fake.ledger())
         h = self.ask(client, "real", user="u1")
@@ -351,6 +352,7 @@ class Shadow(RoutingCase):
         self.assertEqual(self.served(since), {"gpt-4o-mini": 2, "shade": 2})
 
     def test_failure_is_nobodys(self) -> None:
+        self.clock.spare(20)
         project, client = self.shadowed()
         self.gate.fake.defaults(for_model="shade", status=500)
         try:
