@@ -198,6 +198,55 @@ out:
 	return text;
 }
 
+/* ---- turns ---- */
+
+static void
+end_turn(struct wl_jw *w, const char **open)
+{
+	if (*open == NULL)
+		return;
+	wl_jw_end(w, ']');
+	wl_jw_end(w, '}');
+	*open = NULL;
+}
+
+static void
+begin_turn(struct wl_jw *w, const char **open, const char *role,
+    const char *parts)
+{
+	if (*open == role)
+		return;
+	end_turn(w, open);
+	wl_jw_obj(w, NULL);
+	wl_jw_str(w, "role", role);
+	wl_jw_arr(w, parts);
+	*open = role;
+}
+
+int
+wl_chat_in_turns(struct wl_jw *w, const struct wl_ask *ask,
+    const struct wl_chat_turns *t, void *arg)
+{
+	size_t i, n = wl_chat_in_count(ask);
+	const char *open = NULL;
+	enum wl_chat_role role;
+	struct json_object *m;
+	int rc = 0;
+
+	wl_jw_arr(w, t->list);
+	for (i = 0; i < n && rc == 0; i++) {
+		m = wl_chat_in_message(ask, i, &role);
+		if (role == WL_CHAT_SYSTEM)
+			continue;
+		begin_turn(w, &open, role == WL_CHAT_ASSISTANT ?
+		    t->assistant : t->user, t->parts);
+		rc = t->put(arg, role, m);
+	}
+	end_turn(w, &open);
+	wl_jw_end(w, ']');
+	return rc;
+}
+
 /* ---- tools ---- */
 
 size_t

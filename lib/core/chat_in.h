@@ -36,6 +36,22 @@ struct json_object *wl_chat_in_message(const struct wl_ask *ask, size_t i,
     enum wl_chat_role *role);
 
 /*
+ * Write the messages but those of the system as the list LIST of turns:
+ * messages of one side that follow each other are one, with what PUT writes
+ * of each in its list PARTS.  0, or
+ * -1 as PUT does.
+ */
+struct wl_chat_turns {
+	const char	*list, *parts;
+	const char	*user, *assistant;	/* what roles are called */
+	int		(*put)(void *arg, enum wl_chat_role role,
+			    struct json_object *message);
+};
+int wl_chat_in_turns(struct wl_jw *w, const struct wl_ask *ask,
+    const struct wl_chat_turns *t, void *arg)
+    __attribute__((warn_unused_result));
+
+/*
  * One part of a message's content; a content that is a text is one part.
  */
 enum wl_chat_kind {

@@ -24,7 +24,6 @@ struct body {
 	const struct wl_target	*t;
 	struct wl_jw		*w;
 	struct wl_err		*e;
-	const char		*role;		/* of the open turn, or NULL */
 	struct json_object	*called;	/* names of functions by the ids
 						   of their calls until here */
 };
@@ -141,64 +140,22 @@ put_result(struct body *b, struct json_object *m)
 
 /* ---- turns ---- */
 
-static void
-end_turn(struct body *b)
-{
-	if (b->role == NULL)
-		return;
-	wl_jw_end(b->w, ']');
-	wl_jw_end(b->w, '}');
-	b->role = NULL;
-}
-
-/*
- * Messages of one side that follow each other are one turn.
- */
-static void
-begin_turn(struct body *b, const char *role)
-{
-	if (b->role == role)
-		return;
-	end_turn(b);
-	wl_jw_obj(b->w, NULL);
-	wl_jw_str(b->w, "role", role);
-	wl_jw_arr(b->w, "parts");
-	b->role = role;
-}
-
 static int
-put_turns(struct body *b)
+put_message(void *arg, enum wl_chat_role role, struct json_object *m)
 {
-	static const char user[] = "user", model[] = "model";
-	size_t i, n = wl_chat_in_count(b->ask);
-	enum wl_chat_role role;
-	struct json_object *m;
-	int rc = 0;
+	struct body *b = arg;
 
-	wl_jw_arr(b->w, "contents");
-	for (i = 0; i < n && rc == 0; i++) {
-		m = wl_chat_in_message(b->ask, i, &role);
-		switch (role) {
-		case WL_CHAT_ASSISTANT:
-			begin_turn(b, model);
-			rc = put_parts(b, m) == -1 ? -1 : put_calls(b, m);
-			break;
-		case WL_CHAT_TOOL:
-			begin_turn(b, user);
-			rc = put_result(b, m);
-			break;
-		case WL_CHAT_USER:
-			begin_turn(b, user);
-			rc = put_parts(b, m);
-			break;
-		case WL_CHAT_SYSTEM:
-			break;
-		}
-	}
-	end_turn(b);
-	wl_jw_end(b->w, ']');
-	return rc;
+	if (role == WL_CHAT_TOOL)
+		return put_result(b, m);
+	if (put_parts(b, m) == -1)
+		return -1;
+	return role == WL_CHAT_ASSISTANT ? put_calls(b, m) : 0;
 }
+
+static const struct wl_chat_turns turns = {
+	.list = "contents", .parts = "parts", .user = "user", .assistant = "model",
+	.put = put_message
+};
 
 static int
 put_system(struct body *b)
@@ -361,7 +318,8 @@ wl_gemini_chat(struct wl_arena *a, const struct wl_ask *ask,
 	if (b.called == NULL)
 		return wl_err_memory(e);
 	wl_jw_obj(w, NULL);
-	if (put_system(&b) == -1 || put_turns(&b) == -1 ||
+	if (put_system(&b) == -1 ||
+	    wl_chat_in_turns(w, ask, &turns, &b) == -1 ||
 	    put_tools(&b) == -1 || put_choice(&b) == -1 ||
 	    put_config(&b) == -1)
 		goto out;
