@@ -389,14 +389,19 @@ int
 wl_serve_readmit(struct wl_ctx *ctx)
 {
 	const struct wl_redact_rules *redaction = ctx->ad.redaction;
+	char generation[sizeof(ctx->ad.gate.generation)];
 	struct wl_auth *auth = ctx->auth;
 	int rc;
 
+	memcpy(generation, ctx->ad.gate.generation, sizeof(generation));
 	wl_auth_ref(auth);
 	rc = ask_limiter(ctx);
 	ctx->ad.redaction = redaction;
-	if (rc == -1)		/* its END tells, and nothing was taken */
+	if (rc == -1) {		/* its END tells, and nothing was taken */
 		ctx->ad.admitted = ctx->ad.free = true;
+		memcpy(ctx->ad.gate.generation, generation,
+		    sizeof(generation));
+	}
 	if (ctx->auth == NULL)
 		ctx->auth = auth;
 	else

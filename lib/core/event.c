@@ -713,9 +713,10 @@ end_json(struct wl_buf *b, const struct wl_conf *conf, const struct wl_req *r,
 	record_open(&rec, b, ad->redaction);
 	put_call(&rec, r, auth, ad, ask, wl_clock_ms());
 	wl_jw_str(&rec.w, "status", status_of(res));
-	wl_jw_bool(&rec.w, "minute_counted", res->outcome != WL_O_REPLAY);
-	wl_jw_bool(&rec.w, "month_counted", !wl_outcome_refunds_month(
-	    res->outcome, auth->cache_hits_free));
+	wl_jw_bool(&rec.w, "minute_counted", !ad->free &&
+	    res->outcome != WL_O_REPLAY);
+	wl_jw_bool(&rec.w, "month_counted", !ad->free &&
+	    !wl_outcome_refunds_month(res->outcome, auth->cache_hits_free));
 	put_count(&rec, "http_status", res->http == 0 ? -1 : res->http);
 	put_error(&rec, res);
 	put_word(&rec, "provider", res->provider);

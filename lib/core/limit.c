@@ -355,7 +355,7 @@ wl_limit_free(const struct wl_req *r, const struct wl_conf *conf,
 	if (wl_limit_read(r->arena, conf, auth, ad, &unread) == -1)
 		ad->known = false;
 	memcpy(ad->event_id, r->id, sizeof(ad->event_id));
-	ad->gate.generation[0] = '\0';
+	/* the counters know of it: nothing is to be added to them */
 	ad->admitted = ad->free = true;
 }
 

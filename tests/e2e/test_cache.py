@@ -180,6 +180,14 @@ class Cache(Case):
         self.assertEqual(self.status(self.body("q"), "off"), "BYPASS")
         mode("off")
         wait_for(lambda: self.status(self.body("q")) == "BYPASS", 5, 0.1)
+        # what the command does not know stays
+        self.gate.stores.sql("UPDATE watchllm.project SET settings ="
+                             """ '{"cache": {"mode": "off", "ttl": 9, "scope": "user"}}'"""
+                             f" WHERE id = '{self.project}'")
+        self.gate.stores.cli("project", "set", self.project, "--cache", "exact")
+        self.assertEqual(self.gate.stores.sql(
+            f"SELECT settings FROM watchllm.project WHERE id = '{self.project}'"),
+            [['{"cache": {"mode": "exact", "scope": "user"}}']])
         r = self.gate.stores.cli("project", "set", self.project, "--cache", "on", check=False)
         self.assertNotEqual(r.returncode, 0)
 

@@ -153,6 +153,22 @@ class Once(Case):
         self.assertEqual(self.gate.request("POST", CHAT, b, self.key, headers=h).status, 400)
         self.assertEqual(self.gate.request("POST", CHAT, b, self.key, headers=h).status, 200)
 
+    def test_refused_at_last(self):
+        """One that waited, and must make the call itself, is held to the limits then: a
+        refusal, which its event tells, and which is not counted."""
+        self.clock.spare(20)
+        project, key = self.gate.project(self.gate.stores.plan("once1", minute=1))
+        b, h = self.body("x [[latency=700 status=400]]"), {"Idempotency-Key": "k"}
+        with ThreadPoolExecutor(2) as pool:
+            got = sorted(r.status for r in pool.map(lambda _: self.gate.request(
+                "POST", CHAT, b, key, headers=h), range(2)))
+        self.assertEqual(got, [400, 429])
+        self.assertEqual(sorted(r["http_status"] for r in self.gate.recorded(project, 2, 5)),
+                         [400, 429])
+        # drained, and nothing was added for it
+        time.sleep(2)
+        self.assertEqual(self.counted(key), (1, 0))
+
     def test_revoked(self):
         b = self.body()
         self.ask(b, None, Idempotency_Key="k")

@@ -276,6 +276,19 @@ class Policy(GateCase):
             {"rule": "zeus", "on": "request", "action": "flag", "count": 1},
             {"rule": "zeus", "on": "response", "action": "flag", "count": 2}])
 
+    def test_no_resume(self):
+        """What is kept of a stream is unfiltered: nobody gets the rest of it."""
+        self.rule("zeus", on="response", action="block", regex="(?i)zeus")
+        self.up.says = "it is Zeus, and his secret"
+        body = {"model": "m", "messages": [{"role": "user", "content": "x"}], "stream": True}
+        first = self.gate.request("POST", "/v1/chat/completions", body, self.key,
+                                  {"X-WatchLLM-Resumable": "1"})
+        r = self.gate.request("POST", "/v1/chat/completions", body, self.key, {
+            "X-WatchLLM-Resumable": "1",
+            "Last-Event-ID": first.headers["X-Request-Id"] + "-3"})
+        self.error(r, 404, "not_found")
+        self.assertIn("policy", r.json()["error"]["message"])
+
     # -- streams
 
     def test_masked_streams(self):

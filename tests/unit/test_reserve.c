@@ -232,6 +232,12 @@ money(void)
 	CU_ASSERT_EQUAL(reserve(wl_arena_printf(arena, b10, "x"),
 	    WL_API_COMPLETIONS, true), -1);
 	CU_ASSERT_EQUAL(e.code, WL_E_PRICE_UNKNOWN);
+	/* of pictures too, but not for the want of one kind of price */
+	CU_ASSERT_EQUAL(reserve("{\"model\":\"unpriced\",\"prompt\":\"p\"}",
+	    WL_API_IMAGES, true), -1);
+	CU_ASSERT_EQUAL(e.code, WL_E_PRICE_UNKNOWN);
+	CU_ASSERT_EQUAL(reserve("{\"model\":\"x\",\"query\":\"p\"}",
+	    WL_API_RERANK, true), 0);
 	/* what cannot be called is told by who calls it */
 	fails = WL_E_MODEL_NOT_FOUND;
 	CU_ASSERT_EQUAL(reserve(wl_arena_printf(arena, b10, "x"),

@@ -282,8 +282,10 @@ count(int first[WL_ROUTE_TARGETS], bool users)
 static void
 test_weights(void)
 {
-	int first[WL_ROUTE_TARGETS], order[WL_ROUTE_TARGETS], i;
+	int first[WL_ROUTE_TARGETS], order[WL_ROUTE_TARGETS],
+	    again[WL_ROUTE_TARGETS], i;
 	bool seen[4];
+	char id[16];
 
 	begin();
 	GOOD(WEIGHTED(""));
@@ -310,6 +312,18 @@ test_weights(void)
 	c.user = WL_STR("");
 	count(first, false);
 	ABOUT(first[0], 7000);
+	/* of one request the same, however often it is asked for */
+	memset(first, 0, sizeof(first));
+	for (i = 0; i < 10000; i++) {
+		snprintf(id, sizeof(id), "id-%d", i);
+		c.id = wl_str_of(id);
+		CU_ASSERT_EQUAL(wl_route_order(&r, &c, NULL, order), 4);
+		CU_ASSERT_EQUAL(wl_route_order(&r, &c, NULL, again), 4);
+		CU_ASSERT_EQUAL(memcmp(order, again, sizeof(order[0]) * 4), 0);
+		first[order[0]]++;
+	}
+	ABOUT(first[0], 7000);
+	ABOUT(first[1], 2000);
 	end();
 }
 
