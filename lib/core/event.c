@@ -1,6 +1,5 @@
 /*
- * Records of a call.  All text that came from outside goes through one
- * function, which redacts, cuts, and leaves out what PostgreSQL cannot hold.
+ * Records of a call.
  */
 #include "config.h"
 #include "lib/core/event.h"
@@ -17,144 +16,14 @@
 #include "lib/base/rand.h"
 #include "lib/core/auth.h"
 #include "lib/core/catalog.h"
+#include "lib/core/event_payload.h"
+#include "lib/core/event_rec.h"
 #include "lib/core/policy.h"
 #include "lib/core/redact_rules.h"
 #include "lib/http/req.h"
 
-/* Most bytes of a name, an id, a tag. */
-#define WORD_MAX	((size_t)256)
 #define MESSAGE_MAX	((size_t)2048)
-#define USUAL_RECORD	((size_t)2048)
 #define TAGS_MAX	32
-/* Read beyond a cut, so that no match is cut in two and missed. */
-#define LOOK_AHEAD	((size_t)4096)
-/* A picture or a sound in a prompt; a shorter one is text like any other. */
-#define DATA_URL_MAX	((size_t)256)
-
-/*
- * A record in the making.
- */
-struct record {
-	struct wl_jw	 w;
-	const struct wl_redact_rules *rules;
-	struct wl_buf	 red, text;	/* for one text after the other */
-	size_t		 hits;		/* redacted */
-	bool		 truncated;
-	bool		 shadow;	/* of a call that nobody waits for */
-};
-
-static void
-record_open(struct record *rec, struct wl_buf *b,
-    const struct wl_redact_rules *rules)
-{
-	memset(rec, 0, sizeof(*rec));
-	rec->rules = rules;
-	wl_jw_init(&rec->w, b);
-	(void)wl_buf_reserve(b, USUAL_RECORD);
-	wl_jw_obj(&rec->w, NULL);
-}
-
-static void
-record_free(struct record *rec)
-{
-	wl_buf_free(&rec->red);
-	wl_buf_free(&rec->text);
-}
-
-static void
-record_close(struct record *rec)
-{
-	wl_jw_end(&rec->w, '}');
-	record_free(rec);
-}
-
-/* ---- text from outside ---- */
-
-/*
- * jsonb and text cannot hold NUL.
- */
-static void
-without_nul(struct wl_buf *b, const char *p, size_t len)
-{
-	const char *nul;
-
-	while ((nul = memchr(p, '\0', len)) != NULL) {
-		wl_buf_add(b, p, (size_t)(nul - p));
-		wl_buf_adds(b, "\xef\xbf\xbd");
-		len -= (size_t)(nul - p) + 1;
-		p = nul + 1;
-	}
-	wl_buf_add(b, p, len);
-}
-
-/*
- * P as it may be kept, in at most MAX bytes, in B.
- */
-static void
-clean(struct record *rec, struct wl_buf *b, const char *p, size_t len,
-    size_t max)
-{
-	struct wl_buf *red = &rec->red;
-	size_t n = len, cut;
-
-	if (n > max + LOOK_AHEAD)
-		n = wl_utf8_cut(p, len, max + LOOK_AHEAD);
-	wl_buf_reset(red);
-	rec->hits += wl_redact_rules_apply(rec->rules, red, p, n);
-	cut = red->len > max ? wl_utf8_cut(red->p, red->len, max) : red->len;
-	rec->truncated |= cut < red->len || n < len;
-	if (cut > 0)
-		without_nul(b, red->p, cut);
-}
-
-static void
-put_text(struct record *rec, const char *key, const char *p, size_t len,
-    size_t max)
-{
-	struct wl_buf *b = &rec->text;
-
-	wl_buf_reset(b);
-	clean(rec, b, p, len, max);
-	wl_jw_strn(&rec->w, key, b->p == NULL ? "" : b->p, b->len);
-}
-
-/*
- * A word; left out when there is none.
- */
-static void
-put_word(struct record *rec, const char *key, const char *s)
-{
-	if (s != NULL && s[0] != '\0')
-		put_text(rec, key, s, strlen(s), WORD_MAX);
-}
-
-static void
-put_time(struct record *rec, const char *key, int64_t ms)
-{
-	char text[25];
-
-	wl_clock_rfc3339(ms, text);
-	wl_jw_str(&rec->w, key, text);
-}
-
-/*
- * A figure; left out when it is not known.
- */
-static void
-put_count(struct record *rec, const char *key, int64_t n)
-{
-	if (n >= 0)
-		wl_jw_int(&rec->w, key, n);
-}
-
-static void
-put_ms(struct record *rec, const char *key, int64_t us)
-{
-	int64_t ms = us / 1000;
-
-	if (us >= 0)
-		wl_jw_int(&rec->w, key, ms < INT32_MAX ? ms : INT32_MAX);
-}
 
 /* ---- what the client tells beside the body ---- */
 
@@ -171,7 +40,7 @@ is_id(const char *p, size_t n)
  * W3C Trace Context: version "-" trace id "-" parent id "-" flags.
  */
 static void
-put_trace(struct record *rec, const char *v)
+put_trace(struct wl_event_rec *rec, const char *v)
 {
 	if (v == NULL || strlen(v) < 55 || v[2] != '-' || v[35] != '-' ||
 	    v[52] != '-' || strncmp(v, "ff", 2) == 0 || !is_id(v + 3, 32) ||
@@ -182,7 +51,7 @@ put_trace(struct record *rec, const char *v)
 }
 
 static void
-put_tags(struct record *rec, const char *v)
+put_tags(struct wl_event_rec *rec, const char *v)
 {
 	struct wl_str rest = wl_str_of(v), tag;
 	int n = 0;
@@ -194,7 +63,7 @@ put_tags(struct record *rec, const char *v)
 		tag = wl_str_trim(wl_str_cut(&rest, ','));
 		if (tag.len == 0)
 			continue;
-		put_text(rec, NULL, tag.p, tag.len, WORD_MAX);
+		wl_event_rec_text(rec, NULL, tag.p, tag.len, WL_EVENT_WORD);
 		n++;
 	}
 	wl_jw_end(&rec->w, ']');
@@ -205,7 +74,7 @@ put_tags(struct record *rec, const char *v)
  * leave no trace in the ledger.
  */
 static void
-put_limits(struct record *rec, const struct wl_admission *ad)
+put_limits(struct wl_event_rec *rec, const struct wl_admission *ad)
 {
 	const struct wl_limit_row *row;
 	int i, n = 0;
@@ -234,7 +103,7 @@ put_limits(struct record *rec, const struct wl_admission *ad)
  * Who calls, when, and what: the same in both records.
  */
 static void
-put_call(struct record *rec, const struct wl_req *r,
+put_call(struct wl_event_rec *rec, const struct wl_req *r,
     const struct wl_auth *auth, const struct wl_admission *ad,
     const struct wl_ask *ask, int64_t received_ms)
 {
@@ -245,9 +114,9 @@ put_call(struct record *rec, const struct wl_req *r,
 	wl_jw_str(&rec->w, "retention_class", auth->retention_class);
 	wl_jw_str(&rec->w, "api_key_id", auth->key_id);
 	wl_jw_str(&rec->w, "key_prefix", auth->key_prefix);
-	put_time(rec, "admitted_at", ad->at_ms);
-	put_time(rec, "ts", ad->at_ms);
-	put_time(rec, "received_at", received_ms);
+	wl_event_rec_time(rec, "admitted_at", ad->at_ms);
+	wl_event_rec_time(rec, "ts", ad->at_ms);
+	wl_event_rec_time(rec, "received_at", received_ms);
 	wl_jw_str(&rec->w, "month", ad->month);
 	wl_jw_int(&rec->w, "minute", ad->minute);
 	if (ad->gate.generation[0] != '\0')
@@ -256,15 +125,16 @@ put_call(struct record *rec, const struct wl_req *r,
 	wl_jw_str(&rec->w, "source", rec->shadow ? "shadow" : "gateway");
 	wl_jw_str(&rec->w, "route", wl_api_path(ask->api));
 	wl_jw_str(&rec->w, "request_id", r->id);
-	put_word(rec, "client_request_id", r->client_request_id);
+	wl_event_rec_word(rec, "client_request_id", r->client_request_id);
 	if (ask->model.len > 0)
-		put_text(rec, "model", ask->model.p, ask->model.len,
-		    WORD_MAX);
+		wl_event_rec_text(rec, "model", ask->model.p, ask->model.len,
+		    WL_EVENT_WORD);
 	wl_jw_bool(&rec->w, "stream", ask->stream);
-	put_word(rec, "run_id", wl_req_header(r, "x-watchllm-run-id"));
-	put_word(rec, "session_id", wl_req_header(r, "x-watchllm-session-id"));
+	wl_event_rec_word(rec, "run_id", wl_req_header(r, "x-watchllm-run-id"));
+	wl_event_rec_word(rec, "session_id",
+	    wl_req_header(r, "x-watchllm-session-id"));
 	if (user.len > 0)
-		put_text(rec, "user_id", user.p, user.len, WORD_MAX);
+		wl_event_rec_text(rec, "user_id", user.p, user.len, WL_EVENT_WORD);
 	put_tags(rec, wl_req_header(r, "x-watchllm-tags"));
 	put_trace(rec, wl_req_header(r, "traceparent"));
 	wl_jw_bool(&rec->w, "degraded", ad->degraded);
@@ -272,7 +142,7 @@ put_call(struct record *rec, const struct wl_req *r,
 }
 
 static void
-put_flags(struct record *rec, const struct wl_admission *ad,
+put_flags(struct wl_event_rec *rec, const struct wl_admission *ad,
     const struct wl_result *res)
 {
 	wl_jw_arr(&rec->w, "flags");
@@ -291,208 +161,6 @@ put_flags(struct record *rec, const struct wl_admission *ad,
 	wl_jw_end(&rec->w, ']');
 }
 
-/* ---- prompts and answers ---- */
-
-/*
- * A walk over the prompt with what may still be kept of it.
- */
-struct walk {
-	struct record	*rec;
-	size_t		 left;
-};
-
-static void
-spend(struct walk *k, size_t n)
-{
-	k->left -= n < k->left ? n : k->left;
-}
-
-static void
-put_string(struct walk *k, const char *key, struct json_object *o)
-{
-	const char *p = json_object_get_string(o), *comma;
-	size_t len = (size_t)json_object_get_string_len(o);
-	char note[96];
-
-	if (len > DATA_URL_MAX && wl_is_data(p, len)) {
-		/* all before the data, which tells what it is */
-		comma = memchr(p, ',', DATA_URL_MAX);
-		snprintf(note, sizeof(note), "%.*s[%zu bytes]", comma == NULL ?
-		    0 : comma - p < 64 ? (int)(comma - p) + 1 : 64, p, len);
-		wl_jw_str(&k->rec->w, key, note);
-		spend(k, strlen(note));
-		return;
-	}
-	put_text(k->rec, key, p, len, k->left);
-	spend(k, len);
-}
-
-static void put_value(struct walk *k, const char *key, struct json_object *o);
-
-static void
-put_members(struct walk *k, struct json_object *o)
-{
-	struct json_object_iterator it = json_object_iter_begin(o);
-	struct json_object_iterator end = json_object_iter_end(o);
-	struct wl_buf name;
-	const char *s;
-
-	for (; !json_object_iter_equal(&it, &end);
-	    json_object_iter_next(&it)) {
-		if (k->left == 0) {
-			k->rec->truncated = true;
-			return;
-		}
-		s = json_object_iter_peek_name(&it);
-		wl_buf_init(&name, 0);
-		clean(k->rec, &name, s, strlen(s), WORD_MAX);
-		put_value(k, name.p == NULL ? "" : name.p,
-		    json_object_iter_peek_value(&it));
-		wl_buf_free(&name);
-	}
-}
-
-static void
-put_elements(struct walk *k, struct json_object *o)
-{
-	size_t i, n = json_object_array_length(o);
-
-	for (i = 0; i < n; i++) {
-		if (k->left == 0) {
-			k->rec->truncated = true;
-			return;
-		}
-		put_value(k, NULL, json_object_array_get_idx(o, i));
-	}
-}
-
-/*
- * O without what must not be kept.  The scan has bounded its depth.
- */
-static void
-put_value(struct walk *k, const char *key, struct json_object *o)
-{
-	struct wl_jw *w = &k->rec->w;
-
-	spend(k, 8 + (key == NULL ? 0 : strlen(key)));
-	switch (json_object_get_type(o)) {
-	case json_type_string:
-		put_string(k, key, o);
-		break;
-	case json_type_object:
-		wl_jw_obj(w, key);
-		put_members(k, o);
-		wl_jw_end(w, '}');
-		break;
-	case json_type_array:
-		wl_jw_arr(w, key);
-		put_elements(k, o);
-		wl_jw_end(w, ']');
-		break;
-	case json_type_int:
-		wl_jw_int(w, key, json_object_get_int64(o));
-		break;
-	case json_type_double:
-		wl_jw_num(w, key, json_object_get_double(o));
-		break;
-	case json_type_boolean:
-		wl_jw_bool(w, key, json_object_get_boolean(o));
-		break;
-	case json_type_null:
-		wl_jw_null(w, key);
-		break;
-	}
-}
-
-/*
- * The prompt: text where it is one, else JSON as text.  Instructions that
- * stand beside it (Responses API, Anthropic's messages) are a part of it, in a quarter of the room
- * at most.
- */
-static void
-put_input(struct record *rec, const struct wl_ask *ask, size_t max)
-{
-	const char *name = wl_api_content(ask->api);
-	const char *beside = wl_api_system(ask->api);
-	struct json_object *o = NULL, *system = NULL;
-	struct record inner;
-	struct walk k = { &inner, max }, first = { &inner, max / 4 };
-	struct wl_buf b;
-
-	if (ask->form_type != NULL && ask->prompt.len > 0)
-		put_text(rec, "input", ask->prompt.p, ask->prompt.len, max);
-	if (!json_object_object_get_ex(ask->json, name, &o) &&
-	    ask->api == WL_API_RESPONSES)
-		/* one that the provider keeps, and what stands in it */
-		(void)json_object_object_get_ex(ask->json, "prompt", &o);
-	if (beside != NULL)
-		(void)json_object_object_get_ex(ask->json, beside, &system);
-	if (o == NULL && system == NULL)
-		return;
-	if (system == NULL && json_object_is_type(o, json_type_string)) {
-		put_text(rec, "input", json_object_get_string(o),
-		    (size_t)json_object_get_string_len(o), max);
-		return;
-	}
-	wl_buf_init(&b, 0);
-	memset(&inner, 0, sizeof(inner));
-	inner.rules = rec->rules;
-	wl_jw_init(&inner.w, &b);
-	if (system != NULL) {
-		wl_jw_obj(&inner.w, NULL);
-		put_value(&first, beside, system);
-		spend(&k, max / 4 - first.left);
-		put_value(&k, name, o);
-		wl_jw_end(&inner.w, '}');
-	} else
-		put_value(&k, NULL, o);
-	if (!b.failed)
-		wl_jw_strn(&rec->w, "input", b.p, b.len);
-	wl_buf_free(&b);
-	record_free(&inner);
-	rec->hits += inner.hits;
-	rec->truncated |= inner.truncated;
-}
-
-/*
- * The tool calls of the answer.  Their arguments are JSON in a string, so
- * they are text to be redacted like any other.
- */
-static void
-put_tools(struct record *rec, const struct wl_result *res, size_t max)
-{
-	struct wl_arena *a;
-	struct json_object *o;
-	struct walk k = { rec, 2 * max };
-	struct wl_buf b;
-
-	if (res->tools.len == 0 || (a = wl_arena_new(4 * max + 65536)) == NULL)
-		return;
-	wl_buf_init(&b, 0);
-	wl_buf_printf(&b, "[%s]", res->tools.p);
-	o = b.failed ? NULL : wl_json_parse(a, b.p, b.len, NULL);
-	if (o != NULL) {
-		wl_jw_obj(&rec->w, "detail");
-		put_value(&k, "tool_calls", o);
-		wl_jw_end(&rec->w, '}');
-	}
-	wl_buf_free(&b);
-	wl_arena_free(a);
-}
-
-static void
-put_payload(struct record *rec, const struct wl_conf *conf,
-    const struct wl_ask *ask, const struct wl_result *res)
-{
-	size_t max = (size_t)conf->max_field;
-
-	put_input(rec, ask, max);
-	if (res->text.len > 0)
-		put_text(rec, "output", res->text.p, res->text.len, max);
-	put_tools(rec, res, max);
-	rec->truncated |= res->truncated;
-}
-
 /* ---- the records ---- */
 
 void
@@ -500,9 +168,9 @@ wl_event_begin_json(struct wl_buf *b, const struct wl_req *r,
     const struct wl_auth *auth, const struct wl_admission *ad,
     const struct wl_ask *ask)
 {
-	struct record rec;
+	struct wl_event_rec rec;
 
-	record_open(&rec, b, ad->redaction);
+	wl_event_rec_open(&rec, b, ad->redaction);
 	put_call(&rec, r, auth, ad, ask, ad->at_ms);
 	/* what stands should the call be lost */
 	wl_jw_int(&rec.w, "tokens_uncached", ask->input_estimate);
@@ -510,7 +178,7 @@ wl_event_begin_json(struct wl_buf *b, const struct wl_req *r,
 	if (ad->reserve.flat)
 		wl_jw_int(&rec.w, "budget_nano", ad->reserve.nano);
 	put_flags(&rec, ad, NULL);
-	record_close(&rec);
+	wl_event_rec_close(&rec);
 }
 
 static const char *
@@ -526,7 +194,7 @@ status_of(const struct wl_result *res)
 }
 
 static void
-put_error(struct record *rec, const struct wl_result *res)
+put_error(struct wl_event_rec *rec, const struct wl_result *res)
 {
 	const struct wl_err_row *row = wl_err_row(res->err.code);
 
@@ -534,25 +202,25 @@ put_error(struct record *rec, const struct wl_result *res)
 		return;
 	wl_jw_str(&rec->w, "error_type", row->type);
 	wl_jw_str(&rec->w, "error_code", row->word);
-	put_text(rec, "error_message", res->err.msg, strlen(res->err.msg),
+	wl_event_rec_text(rec, "error_message", res->err.msg, strlen(res->err.msg),
 	    MESSAGE_MAX);
 }
 
 static void
-put_usage(struct record *rec, const struct wl_result *res)
+put_usage(struct wl_event_rec *rec, const struct wl_result *res)
 {
 	const struct wl_usage *u = &res->usage;
 
-	put_count(rec, "tokens_uncached", u->input);
-	put_count(rec, "tokens_cache_read", u->cache_read);
-	put_count(rec, "tokens_cache_write", u->cache_write);
-	put_count(rec, "tokens_output", u->output);
-	put_count(rec, "tokens_reasoning", u->reasoning);
+	wl_event_rec_count(rec, "tokens_uncached", u->input);
+	wl_event_rec_count(rec, "tokens_cache_read", u->cache_read);
+	wl_event_rec_count(rec, "tokens_cache_write", u->cache_write);
+	wl_event_rec_count(rec, "tokens_output", u->output);
+	wl_event_rec_count(rec, "tokens_reasoning", u->reasoning);
 	wl_jw_str(&rec->w, "usage_source", wl_usage_source_name(u->source));
 	wl_jw_bool(&rec->w, "usage_counted", !rec->shadow);
 	if (res->price_known) {
 		wl_jw_int(&rec->w, "cost_nano", res->cost_nano);
-		put_time(rec, "price_from", res->price_effective_ms);
+		wl_event_rec_time(rec, "price_from", res->price_effective_ms);
 		wl_jw_str(&rec->w, "cost_source",
 		    u->source == WL_U_PROVIDER && res->hedge_nano == 0 ?
 		    "price" : "estimate");
@@ -562,21 +230,21 @@ put_usage(struct record *rec, const struct wl_result *res)
 }
 
 static void
-put_times(struct record *rec, const struct wl_req *r,
+put_times(struct wl_event_rec *rec, const struct wl_req *r,
     const struct wl_result *res)
 {
 	int64_t us = wl_clock_us() - r->start_us;
 
-	put_ms(rec, "latency_ms", us < 0 ? 0 : us);
-	put_ms(rec, "ttft_ms", res->first_data_us);
-	put_ms(rec, "upstream_ms", res->upstream_us);
+	wl_event_rec_ms(rec, "latency_ms", us < 0 ? 0 : us);
+	wl_event_rec_ms(rec, "ttft_ms", res->first_data_us);
+	wl_event_rec_ms(rec, "upstream_ms", res->upstream_us);
 }
 
 /*
  * What a rule of routing made of the name that was asked for.
  */
 static void
-put_route(struct record *rec, const struct wl_ask *ask,
+put_route(struct wl_event_rec *rec, const struct wl_ask *ask,
     const struct wl_result *res)
 {
 	char target[sizeof(res->provider) + sizeof(res->model)];
@@ -585,12 +253,12 @@ put_route(struct record *rec, const struct wl_ask *ask,
 		return;
 	snprintf(target, sizeof(target), "%s/%s", res->provider, res->model);
 	wl_jw_obj(&rec->w, "route");
-	put_text(rec, "alias", ask->model.p, ask->model.len, WORD_MAX);
+	wl_event_rec_text(rec, "alias", ask->model.p, ask->model.len, WL_EVENT_WORD);
 	wl_jw_str(&rec->w, "rule", res->rule);
 	if (res->variant[0] != '\0')
 		wl_jw_str(&rec->w, "variant", res->variant);
 	if (res->provider[0] != '\0')
-		put_word(rec, "target", target);
+		wl_event_rec_word(rec, "target", target);
 	wl_jw_end(&rec->w, '}');
 }
 
@@ -599,7 +267,7 @@ put_route(struct record *rec, const struct wl_ask *ask,
  * when that says more than the event does itself.
  */
 static void
-put_tries(struct record *rec, const struct wl_result *res)
+put_tries(struct wl_event_rec *rec, const struct wl_result *res)
 {
 	const struct wl_tried *e;
 	int i;
@@ -611,8 +279,8 @@ put_tries(struct record *rec, const struct wl_result *res)
 		e = &res->tried[i];
 		wl_jw_obj(&rec->w, NULL);
 		wl_jw_str(&rec->w, "provider", e->provider);
-		put_word(rec, "model", e->model);
-		put_word(rec, "key", e->hint);
+		wl_event_rec_word(rec, "model", e->model);
+		wl_event_rec_word(rec, "key", e->hint);
 		wl_jw_str(&rec->w, "result", e->word);
 		wl_jw_bool(&rec->w, "asked", e->asked);
 		if (e->status != 0)
@@ -621,7 +289,7 @@ put_tries(struct record *rec, const struct wl_result *res)
 			wl_jw_bool(&rec->w, "hedge", true);
 		wl_jw_int(&rec->w, "at_ms", e->at_us / 1000);
 		wl_jw_int(&rec->w, "ms", e->took_us / 1000);
-		put_count(rec, "cost_nano", e->cost_nano);
+		wl_event_rec_count(rec, "cost_nano", e->cost_nano);
 		wl_jw_end(&rec->w, '}');
 	}
 	wl_jw_end(&rec->w, ']');
@@ -631,21 +299,21 @@ put_tries(struct record *rec, const struct wl_result *res)
  * What was billed beside tokens.
  */
 static void
-put_units(struct record *rec, const struct wl_units *u)
+put_units(struct wl_event_rec *rec, const struct wl_units *u)
 {
-	put_count(rec, "images", u->images);
-	put_count(rec, "audio_ms", u->audio_ms);
-	put_count(rec, "characters", u->characters);
-	put_count(rec, "searches", u->searches);
-	put_count(rec, "image_tokens", u->image_input);
-	put_count(rec, "audio_tokens", u->audio_input);
+	wl_event_rec_count(rec, "images", u->images);
+	wl_event_rec_count(rec, "audio_ms", u->audio_ms);
+	wl_event_rec_count(rec, "characters", u->characters);
+	wl_event_rec_count(rec, "searches", u->searches);
+	wl_event_rec_count(rec, "image_tokens", u->image_input);
+	wl_event_rec_count(rec, "audio_tokens", u->audio_input);
 }
 
 /*
  * What budgets see, where that is not the cost.
  */
 static void
-put_budget(struct record *rec, const struct wl_auth *auth,
+put_budget(struct wl_event_rec *rec, const struct wl_auth *auth,
     const struct wl_admission *ad, const struct wl_result *res)
 {
 	struct wl_truth truth;
@@ -661,7 +329,7 @@ put_budget(struct record *rec, const struct wl_auth *auth,
  * Rules in shadow mode that would have refused the call.
  */
 static void
-put_shadows(struct record *rec, const struct wl_admission *ad)
+put_shadows(struct wl_event_rec *rec, const struct wl_admission *ad)
 {
 	const struct wl_limit_row *row;
 	int i;
@@ -679,7 +347,7 @@ put_shadows(struct record *rec, const struct wl_admission *ad)
 }
 
 static void
-put_attributes(struct record *rec, const struct wl_admission *ad,
+put_attributes(struct wl_event_rec *rec, const struct wl_admission *ad,
     const struct wl_ask *ask, const struct wl_result *res)
 {
 	wl_jw_obj(&rec->w, "attributes");
@@ -691,10 +359,10 @@ put_attributes(struct record *rec, const struct wl_admission *ad,
 		wl_jw_int(&rec->w, "chunks", res->chunks);
 	if (res->upstream_http != 0)
 		wl_jw_int(&rec->w, "upstream_status", res->upstream_http);
-	put_word(rec, "upstream_code", res->upstream_code);
+	wl_event_rec_word(rec, "upstream_code", res->upstream_code);
 	put_route(rec, ask, res);
 	if (res->ntried > 0)
-		put_word(rec, "provider_key",
+		wl_event_rec_word(rec, "provider_key",
 		    res->tried[res->ntried - 1].hint);
 	put_tries(rec, res);
 	put_units(rec, &res->units);
@@ -708,23 +376,23 @@ end_json(struct wl_buf *b, const struct wl_conf *conf, const struct wl_req *r,
     const struct wl_auth *auth, const struct wl_admission *ad,
     const struct wl_ask *ask, const struct wl_result *res, bool payload)
 {
-	struct record rec;
+	struct wl_event_rec rec;
 
-	record_open(&rec, b, ad->redaction);
+	wl_event_rec_open(&rec, b, ad->redaction);
 	put_call(&rec, r, auth, ad, ask, wl_clock_ms());
 	wl_jw_str(&rec.w, "status", status_of(res));
 	wl_jw_bool(&rec.w, "minute_counted", !ad->free &&
 	    res->outcome != WL_O_REPLAY);
 	wl_jw_bool(&rec.w, "month_counted", !ad->free &&
 	    !wl_outcome_refunds_month(res->outcome, auth->cache_hits_free));
-	put_count(&rec, "http_status", res->http == 0 ? -1 : res->http);
+	wl_event_rec_count(&rec, "http_status", res->http == 0 ? -1 : res->http);
 	put_error(&rec, res);
-	put_word(&rec, "provider", res->provider);
-	put_word(&rec, "model_used", res->model_used[0] != '\0' ?
+	wl_event_rec_word(&rec, "provider", res->provider);
+	wl_event_rec_word(&rec, "model_used", res->model_used[0] != '\0' ?
 	    res->model_used : res->model);
-	put_word(&rec, "response_id", res->response_id);
-	put_word(&rec, "finish_reason", res->finish_reason);
-	put_count(&rec, "attempts", res->attempts);
+	wl_event_rec_word(&rec, "response_id", res->response_id);
+	wl_event_rec_word(&rec, "finish_reason", res->finish_reason);
+	wl_event_rec_count(&rec, "attempts", res->attempts);
 	put_usage(&rec, res);
 	wl_jw_str(&rec.w, "cache_status", wl_cache_status_name(res->cache));
 	if (res->cache >= WL_CACHE_HIT) {
@@ -733,13 +401,13 @@ end_json(struct wl_buf *b, const struct wl_conf *conf, const struct wl_req *r,
 	}
 	put_times(&rec, r, res);
 	if (payload)
-		put_payload(&rec, conf, ask, res);
+		wl_event_payload_put(&rec, conf, ask, res);
 	else
 		rec.truncated |= conf->store_payloads;
 	put_budget(&rec, auth, ad, res);
 	put_attributes(&rec, ad, ask, res);
 	put_flags(&rec, ad, res);
-	record_close(&rec);
+	wl_event_rec_close(&rec);
 }
 
 void
@@ -802,7 +470,7 @@ wl_event_end(struct wl_journal *j, const struct wl_conf *conf,
 
 struct wl_event_shadow {
 	struct wl_buf		 b;
-	struct record		 rec;
+	struct wl_event_rec		 rec;
 	struct wl_admission	 ad;
 	char			 of[37];	/* event of the call itself */
 	const char		*rule;
@@ -813,7 +481,7 @@ free_shadow(void *p)
 {
 	struct wl_event_shadow *s = p;
 
-	record_free(&s->rec);
+	wl_event_rec_free(&s->rec);
 	wl_buf_free(&s->b);
 }
 
@@ -834,7 +502,7 @@ wl_event_shadow_begin(struct wl_arena *a, const struct wl_req *r,
 	wl_buf_init(&s->b, WL_JOURNAL_RECORD_MAX);
 	if (wl_arena_defer(a, free_shadow, s) == -1)
 		return NULL;
-	record_open(&s->rec, &s->b, s->ad.redaction);
+	wl_event_rec_open(&s->rec, &s->b, s->ad.redaction);
 	s->rec.shadow = true;
 	put_call(&s->rec, r, auth, &s->ad, ask, wl_clock_ms());
 	wl_jw_str(&s->rec.w, "linked_event_id", s->of);
@@ -846,7 +514,7 @@ wl_event_shadow_begin(struct wl_arena *a, const struct wl_req *r,
  * project are those of calls that somebody waited for.
  */
 static void
-put_shadow(struct record *rec, const struct wl_event_shadow *s,
+put_shadow(struct wl_event_rec *rec, const struct wl_event_shadow *s,
     const struct wl_ask *ask, const struct wl_result *res)
 {
 	wl_jw_obj(&rec->w, "attributes");
@@ -854,11 +522,11 @@ put_shadow(struct record *rec, const struct wl_event_shadow *s,
 	wl_jw_int(&rec->w, "input_estimate", ask->input_estimate);
 	if (res->upstream_http != 0)
 		wl_jw_int(&rec->w, "upstream_status", res->upstream_http);
-	put_word(rec, "upstream_code", res->upstream_code);
+	wl_event_rec_word(rec, "upstream_code", res->upstream_code);
 	wl_jw_obj(&rec->w, "shadow");
 	wl_jw_str(&rec->w, "rule", s->rule);
-	put_ms(rec, "ttft_ms", res->first_data_us);
-	put_ms(rec, "upstream_ms", res->upstream_us);
+	wl_event_rec_ms(rec, "ttft_ms", res->first_data_us);
+	wl_event_rec_ms(rec, "upstream_ms", res->upstream_us);
 	wl_jw_end(&rec->w, '}');
 	wl_jw_end(&rec->w, '}');
 }
@@ -868,22 +536,22 @@ wl_event_shadow_end(struct wl_event_shadow *s, struct wl_journal *j,
     const struct wl_conf *conf, const struct wl_ask *ask,
     const struct wl_result *res)
 {
-	struct record *rec = &s->rec;
+	struct wl_event_rec *rec = &s->rec;
 	struct wl_err e;
 
 	/* what fails here is no error of the project */
 	wl_jw_str(&rec->w, "status", strcmp(status_of(res), "success") == 0 ?
 	    "success" : "warning");
 	put_error(rec, res);
-	put_word(rec, "provider", res->provider);
-	put_word(rec, "model_used", res->model_used[0] != '\0' ?
+	wl_event_rec_word(rec, "provider", res->provider);
+	wl_event_rec_word(rec, "model_used", res->model_used[0] != '\0' ?
 	    res->model_used : res->model);
-	put_word(rec, "response_id", res->response_id);
-	put_word(rec, "finish_reason", res->finish_reason);
-	put_count(rec, "attempts", res->attempts);
+	wl_event_rec_word(rec, "response_id", res->response_id);
+	wl_event_rec_word(rec, "finish_reason", res->finish_reason);
+	wl_event_rec_count(rec, "attempts", res->attempts);
 	put_usage(rec, res);
 	if (conf->store_payloads)
-		put_payload(rec, conf, ask, res);
+		wl_event_payload_put(rec, conf, ask, res);
 	put_shadow(rec, s, ask, res);
 	put_flags(rec, &s->ad, NULL);
 	wl_jw_end(&rec->w, '}');

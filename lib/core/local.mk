@@ -27,6 +27,8 @@ libwatchllm_a_SOURCES += \
 	lib/core/error_event.c lib/core/error_event.h \
 	lib/core/estimate.c lib/core/estimate.h \
 	lib/core/event.c lib/core/event.h \
+	lib/core/event_payload.c lib/core/event_payload.h \
+	lib/core/event_rec.c lib/core/event_rec.h \
 	lib/core/face_messages.c lib/core/face_messages.h \
 	lib/core/face_messages_answer.c lib/core/face_messages_priv.h \
 	lib/core/face_messages_blocks.c \
