@@ -112,8 +112,13 @@ def workers(stack: Stack) -> list[int]:
     return children(stack.workers.pid)
 
 
+KILLED: set[int] = set()    # they may have died within a write()
+
+
 def kill(pid: int, sig: int = signal.SIGKILL) -> bool:
     with contextlib.suppress(ProcessLookupError):
+        if sig == signal.SIGKILL:
+            KILLED.add(pid)
         os.kill(pid, sig)
         return True
     return False
