@@ -133,7 +133,7 @@ begin(struct fake_call *call, struct fake_conn *c, struct fake_req *r)
 	memset(call, 0, sizeof(*call));
 	call->conn = c;
 	call->req = r;
-	call->begun_ms = wl_mono();
+	call->begun_ms = wl_mono_fresh();
 	c->made.len = 0;
 	c->bytes = 0;
 	c->first_us = 0;
